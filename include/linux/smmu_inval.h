@@ -10,6 +10,7 @@
 #define _LINUX_SMMU_INVAL_H
 
 #include <linux/cleanup.h>
+#include <linux/completion.h>
 #include <linux/hashtable.h>
 #include <linux/interval_tree.h>
 #include <linux/llist.h>
@@ -18,7 +19,6 @@
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct dentry;
@@ -269,6 +269,8 @@ struct smmu_inval_config {
 #define SMMU_INVAL_BATCH_SPANS	8
 #define SMMU_INVAL_SLOTS	4
 #define SMMU_INVAL_FLIGHTS	8
+/* Nobody needs more, and a typing error should not eat the memory. */
+#define SMMU_INVAL_MAX_RANGES	(1U << 20)
 
 /* What fits most drivers whose addresses are user addresses. */
 #define SMMU_INVAL_CONFIG_DEFAULTS			\
@@ -362,14 +364,14 @@ struct smmu_inval {
 		u64 start;
 		u64 last;
 		unsigned int users;
+		unsigned int anon;
 		u64 since;
 		struct smmu_inval_token token;
 	} overflow;
 
 	/* wait.c */
-	spinlock_t wait_lock;
+	raw_spinlock_t wait_lock;
 	struct list_head waiters;
-	wait_queue_head_t wait_empty;
 
 	/* flight.c */
 	struct smmu_inval_flight flights[SMMU_INVAL_FLIGHTS];
@@ -378,7 +380,6 @@ struct smmu_inval {
 
 	struct smmu_inval_stats __percpu *stats;
 	struct dentry *dir;
-	unsigned int id;
 	unsigned long magic;
 	unsigned long misused;
 #ifdef CONFIG_SMMU_INVAL_DEBUG
@@ -450,20 +451,20 @@ struct smmu_inval_batch {
 	struct llist_node *tables;
 	unsigned int nr;
 	bool all;
-	struct smmu_inval_span spans[SMMU_INVAL_BATCH_SPANS];
+	/* One more than it keeps: a new span goes in first, then two join. */
+	struct smmu_inval_span spans[SMMU_INVAL_BATCH_SPANS + 1];
 };
 
 void smmu_inval_changed(struct smmu_inval_batch *batch, u64 start, u64 last,
 			enum smmu_inval_event event);
-void smmu_inval_batch_all(struct smmu_inval_batch *batch,
-			  enum smmu_inval_event event);
+void smmu_inval_batch_all(struct smmu_inval_batch *batch);
 void smmu_inval_batch_free_later(struct smmu_inval_batch *batch,
 				 struct llist_node *table);
 void smmu_inval_batch_defer(struct smmu_inval_batch *batch,
 			    struct smmu_inval_drain *drain);
 void __smmu_inval_batch_flush(struct smmu_inval_batch *batch);
-void smmu_inval_wait_for(struct smmu_inval_wait *wait, u64 start, u64 last);
-void smmu_inval_wait_finish(struct smmu_inval_drain *drain);
+void smmu_inval_drain_range(struct smmu_inval_drain *drain, u64 start, u64 last);
+void smmu_inval_drain_finish(struct smmu_inval_drain *drain);
 
 /**
  * smmu_inval_batch_flush() - flush what the batch holds
@@ -560,10 +561,9 @@ struct smmu_inval_waiter {
 	/* private: */
 	struct smmu_inval *si;
 	struct list_head list;
-	struct task_struct *task;
+	struct completion done;
 	u64 start;
 	u64 last;
-	bool done;
 };
 
 bool smmu_inval_wait_prepare(struct smmu_inval *si,
@@ -718,12 +718,16 @@ struct smmu_inval_mn {
 	/* private: */
 	struct mmu_notifier mn;
 	struct smmu_inval *si;
+	unsigned int users;
 	struct work_struct free_work;
 };
 
 extern const struct mmu_notifier_ops smmu_inval_mn_ops;
 extern const struct mmu_notifier_ops smmu_inval_tlb_ops;
 
+void smmu_inval_mn_ops_init(struct mmu_notifier_ops *ops,
+			    const struct mmu_notifier_ops *base,
+			    struct mmu_notifier *(*alloc)(struct mm_struct *mm));
 int smmu_inval_mn_init(struct smmu_inval_mn *smn, struct smmu_inval *si,
 		       const struct mmu_notifier_ops *ops);
 int smmu_inval_mn_register(struct smmu_inval_mn *smn, struct mm_struct *mm);
@@ -732,16 +736,6 @@ struct smmu_inval_mn *smmu_inval_mn_get(const struct mmu_notifier_ops *ops,
 					struct mm_struct *mm);
 void smmu_inval_mn_put(struct smmu_inval_mn *smn);
 void smmu_inval_mn_synchronize(void);
-
-/* The callbacks, for the operations of a driver that uses get and put. */
-int smmu_inval_mn_start(struct mmu_notifier *mn,
-			const struct mmu_notifier_range *range);
-void smmu_inval_mn_end(struct mmu_notifier *mn,
-		       const struct mmu_notifier_range *range);
-void smmu_inval_mn_release(struct mmu_notifier *mn, struct mm_struct *mm);
-void smmu_inval_mn_free(struct mmu_notifier *mn);
-void smmu_inval_tlb_invalidate(struct mmu_notifier *mn, struct mm_struct *mm,
-			       unsigned long start, unsigned long end);
 
 /* Binding to interval notifiers. */
 
@@ -764,12 +758,12 @@ struct smmu_inval_interval {
 	struct smmu_inval_record *records;
 	unsigned int nr_records;
 	u64 seq;
-	/* Every record up to this sequence of the mm is over. */
+	/* Every record up to this sequence of the mm is over, once settled. */
 	unsigned long quiet;
+	bool settled;
 	/* Records pushed out of the ring while they may be pending. */
 	struct smmu_inval_record hull;
 	bool hull_used;
-	bool inserted;
 	bool dead;
 	/* Never inserted: hmm_range_fault() checks it, and finds no change. */
 	struct mmu_interval_notifier still;

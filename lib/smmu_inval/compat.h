@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The differences between Linux 6.1, 6.12 and 7.3, and between architectures.
+ * No other file tests a kernel version.
+ */
+#ifndef _SMMU_INVAL_COMPAT_H
+#define _SMMU_INVAL_COMPAT_H
+
+#include <linux/mmu_notifier.h>
+#include <linux/pgtable.h>
+#include <linux/version.h>
+
+/* Secondary TLBs: invalidate_range() until 6.5. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define SMMU_INVAL_TLB_OP	invalidate_range
+#else
+#define SMMU_INVAL_TLB_OP	arch_invalidate_secondary_tlbs
+#endif
+
+/* Interval notifiers in two passes, so that several devices flush at once. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define SMMU_INVAL_TWO_PASS	1
+typedef struct mmu_interval_notifier_finish smmu_inval_finish_t;
+#else
+#define SMMU_INVAL_TWO_PASS	0
+typedef struct {} smmu_inval_finish_t;
+#endif
+
+/* Aging callbacks return int in 6.1 and 6.12, bool in 7.x. */
+typedef typeof(((struct mmu_notifier_ops *)NULL)->test_young(NULL, NULL, 0))
+	smmu_inval_young_t;
+
+/*
+ * May user space read through a primary entry? pte_present() alone also says
+ * yes to PROT_NONE, and pte_protnone(), which would tell, is constant 0 in
+ * kernels without NUMA balancing: so ask for the bit that the hardware asks
+ * for. Huge entries that are being split lack it too, and count as gone.
+ */
+#if defined(CONFIG_UML)
+static inline bool smmu_inval_pte_accessible(pte_t pte)
+{
+	return pte_get_bits(pte, _PAGE_PRESENT);
+}
+#elif defined(CONFIG_X86)
+#define SMMU_INVAL_X86_ACCESSIBLE(flags)	\
+	(((flags) & (_PAGE_PRESENT | _PAGE_USER)) == \
+	 (_PAGE_PRESENT | _PAGE_USER))
+
+static inline bool smmu_inval_pte_accessible(pte_t pte)
+{
+	return SMMU_INVAL_X86_ACCESSIBLE(pte_flags(pte));
+}
+
+static inline bool smmu_inval_pmd_accessible(pmd_t pmd)
+{
+	return SMMU_INVAL_X86_ACCESSIBLE(pmd_flags(pmd));
+}
+
+static inline bool smmu_inval_pud_accessible(pud_t pud)
+{
+	return SMMU_INVAL_X86_ACCESSIBLE(pud_flags(pud));
+}
+#elif defined(CONFIG_ARM64)
+static inline bool smmu_inval_pte_accessible(pte_t pte)
+{
+	return pte_valid(pte);
+}
+
+static inline bool smmu_inval_pmd_accessible(pmd_t pmd)
+{
+	return pte_valid(pmd_pte(pmd));
+}
+
+static inline bool smmu_inval_pud_accessible(pud_t pud)
+{
+	return pte_valid(pud_pte(pud));
+}
+#endif
+
+/* Architectures without huge pages do not define what reads a huge entry. */
+#if defined(CONFIG_TRANSPARENT_HUGEPAGE) || defined(CONFIG_HUGETLB_PAGE)
+#define SMMU_INVAL_HUGE		1
+#else
+#define SMMU_INVAL_HUGE		0
+#endif
+
+#endif /* _SMMU_INVAL_COMPAT_H */

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the library share. None of it is for drivers.
+ */
+#ifndef _SMMU_INVAL_INTERNAL_H
+#define _SMMU_INVAL_INTERNAL_H
+
+#include <linux/fault-inject.h>
+#include <linux/lockdep.h>
+#include <linux/percpu.h>
+#include <linux/smmu_inval.h>
+
+#define SMMU_INVAL_MAGIC	0x534d4d5549ul
+
+extern bool smmu_inval_coarse;
+
+/* lock.c: the driver's lock, exclusively. */
+
+void smmu_inval_lock(struct smmu_inval *si, unsigned long *flags);
+bool smmu_inval_trylock(struct smmu_inval *si, unsigned long *flags);
+void smmu_inval_unlock(struct smmu_inval *si, unsigned long flags);
+
+static inline bool smmu_inval_lock_sleeps(const struct smmu_inval *si)
+{
+	return si->cfg.lock.kind == SMMU_INVAL_MUTEX ||
+	       si->cfg.lock.kind == SMMU_INVAL_RWSEM;
+}
+
+#ifdef CONFIG_LOCKDEP
+static inline bool smmu_inval_lock_is_held(const struct smmu_inval *si)
+{
+	return !debug_locks || lock_is_held(si->cfg.lock.dep_map);
+}
+
+static inline void smmu_inval_assert_held(const struct smmu_inval *si)
+{
+	WARN_ON_ONCE(!smmu_inval_lock_is_held(si));
+}
+
+static inline void smmu_inval_assert_held_excl(const struct smmu_inval *si)
+{
+	WARN_ON_ONCE(debug_locks &&
+		     !lock_is_held_type(si->cfg.lock.dep_map, 0));
+}
+#else
+static inline bool smmu_inval_lock_is_held(const struct smmu_inval *si)
+{
+	return true;
+}
+
+static inline void smmu_inval_assert_held(const struct smmu_inval *si) { }
+static inline void smmu_inval_assert_held_excl(const struct smmu_inval *si) { }
+#endif
+
+/* Ranges. */
+
+static inline bool smmu_inval_overlaps(u64 start1, u64 last1,
+				       u64 start2, u64 last2)
+{
+	return start1 <= last2 && start2 <= last1;
+}
+
+/* How many pages a range touches; only 2^64 bytes would not fit a u64. */
+static inline u64 smmu_inval_pages(const struct smmu_inval *si,
+				   u64 start, u64 last)
+{
+	return (last >> si->cfg.page_shift) - (start >> si->cfg.page_shift) + 1;
+}
+
+/* How sure a check is: did a range of its own say so, or a coarser cover? */
+enum smmu_inval_hit {
+	SMMU_INVAL_MISS,
+	SMMU_INVAL_MAYBE,
+	SMMU_INVAL_HIT,
+};
+
+/* The coarse switch, of the instance or of all of them, or after misuse. */
+static inline bool smmu_inval_is_coarse(const struct smmu_inval *si)
+{
+	return READ_ONCE(si->coarse) || READ_ONCE(si->safe_side) ||
+	       READ_ONCE(smmu_inval_coarse);
+}
+
+/* pending.c */
+
+int smmu_inval_pending_init(struct smmu_inval *si);
+void smmu_inval_pending_free(struct smmu_inval *si);
+struct smmu_inval_token *
+smmu_inval_begin_keyed(struct smmu_inval *si, enum smmu_inval_event event,
+		       const void *mm, unsigned long hva_start,
+		       unsigned long hva_end);
+struct smmu_inval_token *
+smmu_inval_find_keyed(struct smmu_inval *si, enum smmu_inval_event event,
+		      const void *mm, unsigned long hva_start,
+		      unsigned long hva_end);
+enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
+					   u64 start, u64 last);
+void smmu_inval_pending_close(struct smmu_inval *si);
+
+/* history.c */
+
+int smmu_inval_history_init(struct smmu_inval *si);
+void smmu_inval_history_free(struct smmu_inval *si);
+void smmu_inval_history_add(struct smmu_inval *si, u64 start, u64 last);
+enum smmu_inval_hit smmu_inval_history_hit(struct smmu_inval *si, u64 cookie,
+					   u64 start, u64 last);
+
+/* retry.c */
+
+bool smmu_inval_blocked(const struct smmu_inval *si, u64 start, u64 last);
+bool smmu_inval_count_retry(struct smmu_inval *si, enum smmu_inval_hit pending,
+			    enum smmu_inval_hit done, u64 start, u64 last);
+
+/* wait.c */
+
+void smmu_inval_wait_init(struct smmu_inval *si);
+void smmu_inval_wake(struct smmu_inval *si);
+
+/* flight.c */
+
+void smmu_inval_flight_add(struct smmu_inval *si, u64 start, u64 last,
+			   u64 ticket);
+void smmu_inval_flight_landed(struct smmu_inval *si, u64 ticket);
+
+/* event.c */
+
+enum smmu_inval_event
+smmu_inval_range_event(const struct mmu_notifier_range *range);
+bool smmu_inval_range_hva(struct smmu_inval *si, unsigned long start,
+			  unsigned long end, struct smmu_inval_span *span);
+bool smmu_inval_ignores(enum smmu_inval_event event,
+			enum smmu_inval_action action);
+void smmu_inval_apply(struct smmu_inval *si, struct smmu_inval_batch *batch,
+		      const struct smmu_inval_span *span,
+		      enum smmu_inval_action action);
+
+/* mn.c */
+
+extern struct workqueue_struct *smmu_inval_wq;
+
+/* stats.c */
+
+#define smmu_inval_count(si, counter, n) \
+	this_cpu_add((si)->stats->counter, n)
+
+int smmu_inval_stats_init(struct smmu_inval *si);
+void smmu_inval_stats_free(struct smmu_inval *si);
+void smmu_inval_debugfs_init(void);
+void smmu_inval_debugfs_exit(void);
+
+/* misuse.c: one WARN per instance, which then goes to the safe side. */
+
+void smmu_inval_misuse(struct smmu_inval *si, const char *what,
+		       u64 start, u64 last, enum smmu_inval_event event);
+
+#ifdef CONFIG_SMMU_INVAL_DEBUG
+bool smmu_inval_debug_alive(struct smmu_inval *si, const char *who);
+void smmu_inval_debug_section(struct smmu_inval *si,
+			      struct smmu_inval_batch *batch);
+void smmu_inval_debug_open(struct smmu_inval_batch *batch);
+void smmu_inval_debug_closed(struct smmu_inval_batch *batch);
+void smmu_inval_debug_retire(struct smmu_inval *si);
+#else
+static inline bool smmu_inval_debug_alive(struct smmu_inval *si,
+					  const char *who)
+{
+	return true;
+}
+
+static inline void smmu_inval_debug_section(struct smmu_inval *si,
+					    struct smmu_inval_batch *batch) { }
+static inline void smmu_inval_debug_open(struct smmu_inval_batch *batch) { }
+static inline void smmu_inval_debug_closed(struct smmu_inval_batch *batch) { }
+static inline void smmu_inval_debug_retire(struct smmu_inval *si) { }
+#endif
+
+/* inject.c: what can fail on demand. */
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+extern struct fault_attr smmu_inval_fail_node;
+extern struct fault_attr smmu_inval_fail_nonblock;
+extern struct fault_attr smmu_inval_fail_batch;
+
+void smmu_inval_inject_init(struct dentry *dir);
+#define smmu_inval_should_fail(what) should_fail(&smmu_inval_fail_##what, 1)
+#else
+static inline void smmu_inval_inject_init(struct dentry *dir) { }
+#define smmu_inval_should_fail(what) false
+#endif
+
+#endif /* _SMMU_INVAL_INTERNAL_H */

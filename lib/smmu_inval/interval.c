@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Binding to interval notifiers: for drivers that mirror ranges of a process,
+ * as users of HMM do, with sleeping locks if they like.
+ *
+ * There is no end callback, and after another notifier's -EAGAIN nobody is told
+ * anything at all. So each callback leaves a record: its range, and the mm's
+ * sequence that it came with. The record is pending range and completion in
+ * one. mmu_interval_read_begin() returns a sequence after everything up to it
+ * is over, and until it has, a record with a later sequence may be pending:
+ *
+ *	fault					invalidate()
+ *	-----					------------
+ *	cookie
+ *	reads the primary page table
+ *						lock, set_seq, record, zap,
+ *						unlock
+ *	lock
+ *	an overlapping record is newer
+ *	than the cookie: retry; unlock
+ *	mmu_interval_read_begin() waits
+ *						(core mm) invalidation is over
+ *	all records up to its return
+ *	value are over
+ *	new cookie, starts again
+ *
+ * A fault that overlaps no record goes on at once, whatever else happens in
+ * the notifier or in the mm, and that is why one large notifier can be precise.
+ *
+ * Records come with sequences that do not decrease: the mm's sequence moves
+ * only when none of its callbacks is left running. So the newest records are
+ * the ones that may be pending, and a search can stop at the first that is not.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <trace/events/smmu_inval.h>
+
+#include "compat.h"
+#include "internal.h"
+
+struct smmu_inval_second_pass {
+	smmu_inval_finish_t finish;
+	struct smmu_inval_drain drain;
+	unsigned long busy;
+};
+
+static struct smmu_inval_interval *to_ival(struct mmu_interval_notifier *mni)
+{
+	return container_of(mni, struct smmu_inval_interval, mni);
+}
+
+/* The mm's sequences wrap around. */
+static bool seq_after(unsigned long a, unsigned long b)
+{
+	return (long)(a - b) > 0;
+}
+
+static bool may_be_pending(const struct smmu_inval_interval *ival,
+			   unsigned long mm_seq)
+{
+	return !ival->settled || seq_after(mm_seq, ival->quiet);
+}
+
+static bool record_overlaps(const struct smmu_inval_record *record,
+			    u64 start, u64 last)
+{
+	return smmu_inval_overlaps(start, last, record->start, record->last);
+}
+
+/* The i-th newest record. */
+static struct smmu_inval_record *record_at(struct smmu_inval_interval *ival,
+					   u64 i)
+{
+	return &ival->records[(ival->seq - 1 - i) & (ival->nr_records - 1)];
+}
+
+static u64 records_valid(const struct smmu_inval_interval *ival)
+{
+	return min_t(u64, ival->seq, ival->nr_records);
+}
+
+/* A record that may be pending leaves the ring: it stays covered (I5). */
+static void hull_take(struct smmu_inval_interval *ival,
+		      const struct smmu_inval_record *record)
+{
+	struct smmu_inval_record *hull = &ival->hull;
+
+	if (!ival->hull_used || !may_be_pending(ival, hull->mm_seq)) {
+		*hull = *record;
+		ival->hull_used = true;
+	} else {
+		hull->start = min(hull->start, record->start);
+		hull->last = max(hull->last, record->last);
+		hull->mm_seq = record->mm_seq;
+	}
+	smmu_inval_count(ival->si, overflow_pending, 1);
+	trace_smmu_inval_overflow(ival->si, SMMU_INVAL_COVER_RECORD, record->start,
+				  record->last);
+}
+
+static void record_add(struct smmu_inval_interval *ival, u64 start, u64 last,
+		       unsigned long mm_seq)
+{
+	struct smmu_inval_record *oldest;
+
+	if (ival->seq >= ival->nr_records) {
+		oldest = record_at(ival, ival->nr_records - 1);
+		if (may_be_pending(ival, oldest->mm_seq))
+			hull_take(ival, oldest);
+	}
+	ival->records[ival->seq & (ival->nr_records - 1)] =
+		(struct smmu_inval_record) {
+			.start = start,
+			.last = last,
+			.mm_seq = mm_seq,
+		};
+	/* Pairs with the acquire in smmu_inval_interval_read_begin(). */
+	smp_store_release(&ival->seq, ival->seq + 1);
+}
+
+/* May something be pending that overlaps? The lock is held. */
+static enum smmu_inval_hit pending_hit(struct smmu_inval_interval *ival,
+				       u64 start, u64 last)
+{
+	enum smmu_inval_hit hit = SMMU_INVAL_MISS;
+	struct smmu_inval_record *record;
+	u64 i;
+
+	/* Inserted while the mm was busy: nobody knows with what. */
+	if (!ival->settled)
+		hit = SMMU_INVAL_MAYBE;
+	for (i = 0; i < records_valid(ival); i++) {
+		record = record_at(ival, i);
+		if (!may_be_pending(ival, record->mm_seq))
+			break;
+		if (record_overlaps(record, start, last))
+			return SMMU_INVAL_HIT;
+		if (smmu_inval_is_coarse(ival->si))
+			hit = SMMU_INVAL_MAYBE;
+	}
+	if (ival->hull_used && may_be_pending(ival, ival->hull.mm_seq) &&
+	    (record_overlaps(&ival->hull, start, last) ||
+	     smmu_inval_is_coarse(ival->si)))
+		hit = SMMU_INVAL_MAYBE;
+	return hit;
+}
+
+/* Did something that overlaps come since the cookie? The lock is held. */
+static enum smmu_inval_hit done_hit(struct smmu_inval_interval *ival,
+				    u64 cookie, u64 start, u64 last)
+{
+	u64 since = ival->seq - cookie, i;
+
+	if (!since)
+		return SMMU_INVAL_MISS;
+	for (i = 0; i < min(since, records_valid(ival)); i++)
+		if (record_overlaps(record_at(ival, i), start, last))
+			return SMMU_INVAL_HIT;
+	if (since > ival->nr_records) {
+		smmu_inval_count(ival->si, overflow_history, 1);
+		return SMMU_INVAL_MAYBE;
+	}
+	return smmu_inval_is_coarse(ival->si) ? SMMU_INVAL_MAYBE :
+						SMMU_INVAL_MISS;
+}
+
+/* False if the caller may not sleep and the lock would have to. */
+static bool interval_lock(struct smmu_inval *si,
+			  const struct mmu_notifier_range *range,
+			  unsigned long *flags)
+{
+	if (!mmu_notifier_range_blockable(range) &&
+	    (smmu_inval_should_fail(nonblock) ||
+	     (smmu_inval_lock_sleeps(si) && !smmu_inval_trylock(si, flags)))) {
+		smmu_inval_count(si, eagain, 1);
+		return false;
+	}
+	if (mmu_notifier_range_blockable(range) || !smmu_inval_lock_sleeps(si))
+		smmu_inval_lock(si, flags);
+	return true;
+}
+
+static bool invalidate(struct smmu_inval_interval *ival,
+		       const struct mmu_notifier_range *range,
+		       unsigned long cur_seq, struct smmu_inval_drain *drain)
+{
+	enum smmu_inval_event event = smmu_inval_range_event(range);
+	struct smmu_inval *si = ival->si;
+	struct smmu_inval_span span = { .events = BIT(event) };
+	enum smmu_inval_action action;
+	unsigned long flags;
+
+	action = smmu_inval_classify(si, event, range->owner);
+	if (smmu_inval_ignores(event, action))
+		return true;
+	/* Without an end there is no time to decide. */
+	if (action == SMMU_INVAL_DECIDE)
+		action = SMMU_INVAL_ZAP;
+	smmu_inval_range_hva(si, range->start, range->end, &span);
+	span.start = max_t(u64, span.start, ival->mni.interval_tree.start);
+	span.last = min_t(u64, span.last, ival->mni.interval_tree.last);
+
+	if (!interval_lock(si, range, &flags))
+		return false;
+	mmu_interval_set_seq(&ival->mni, cur_seq);
+	record_add(ival, span.start, span.last, cur_seq);
+	smmu_inval_count(si, event[event].callbacks, 1);
+	smmu_inval_count(si, event[event].asked,
+			 smmu_inval_pages(si, span.start, span.last));
+	trace_smmu_inval_begin(si, event);
+	if (event == SMMU_INVAL_RELEASE)
+		WRITE_ONCE(ival->dead, true);
+	{
+		CLASS(smmu_inval_batch, batch)(si);
+
+		smmu_inval_batch_defer(&batch, drain);
+		smmu_inval_apply(si, &batch, &span, action);
+	}
+	smmu_inval_drain_range(drain, span.start, span.last);
+	smmu_inval_unlock(si, flags);
+	return true;
+}
+
+static bool interval_invalidate(struct mmu_interval_notifier *mni,
+				const struct mmu_notifier_range *range,
+				unsigned long cur_seq)
+{
+	struct smmu_inval_interval *ival = to_ival(mni);
+
+	CLASS(smmu_inval_drain, drain)(ival->si);
+
+	return invalidate(ival, range, cur_seq, &drain);
+}
+
+#if SMMU_INVAL_TWO_PASS
+/*
+ * All notifiers of the mm issue their flushes before any of them waits. There
+ * is one second pass for each notifier: no memory has to be found for it. A
+ * callback that runs while it is taken waits in its first pass, which takes
+ * longer and is as right.
+ */
+static bool interval_invalidate_start(struct mmu_interval_notifier *mni,
+				      const struct mmu_notifier_range *range,
+				      unsigned long cur_seq,
+				      struct mmu_interval_notifier_finish **finish)
+{
+	struct smmu_inval_interval *ival = to_ival(mni);
+	struct smmu_inval_second_pass *second = ival->second;
+	bool done;
+
+	if (!ival->si->ops->flush_issue)
+		return interval_invalidate(mni, range, cur_seq);
+	if (test_and_set_bit_lock(0, &second->busy)) {
+		smmu_inval_count(ival->si, single_pass, 1);
+		return interval_invalidate(mni, range, cur_seq);
+	}
+	second->drain.si = ival->si;
+	done = invalidate(ival, range, cur_seq, &second->drain);
+	if (second->drain.ticket || second->drain.tables)
+		*finish = &second->finish;
+	else
+		clear_bit_unlock(0, &second->busy);
+	return done;
+}
+
+static void interval_invalidate_finish(struct mmu_interval_notifier_finish *finish)
+{
+	struct smmu_inval_second_pass *second =
+		container_of(finish, struct smmu_inval_second_pass, finish);
+
+	smmu_inval_drain_finish(&second->drain);
+	clear_bit_unlock(0, &second->busy);
+}
+#endif
+
+static const struct mmu_interval_notifier_ops interval_ops = {
+	.invalidate = interval_invalidate,
+#if SMMU_INVAL_TWO_PASS
+	.invalidate_start = interval_invalidate_start,
+	.invalidate_finish = interval_invalidate_finish,
+#endif
+};
+
+/**
+ * smmu_inval_interval_insert() - begin to follow a range of a process
+ * @ival: embedded in the driver's object
+ * @si: the instance; its addresses are user addresses, and it has ops->zap
+ * @mm: whose; the caller holds a reference on its users, such as mmget()
+ * @start: first user address, page aligned
+ * @last: last user address, inclusive, at the end of a page; ULONG_MAX with
+ *	a @start of 0 for all there are
+ * @nr_records: how many invalidations are remembered; a power of two
+ *
+ * An instance may have many intervals, also ones that overlap.
+ *
+ * Context: process context; neither mmap_lock nor the driver's lock held;
+ * sleeps.
+ * Return: 0, -EINVAL if an argument is out of its bounds, -ENOMEM, or an error
+ * of mmu_interval_notifier_insert().
+ */
+int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
+			       struct smmu_inval *si, struct mm_struct *mm,
+			       u64 start, u64 last, unsigned int nr_records)
+{
+	int ret;
+
+	if (!si->ops || !si->ops->zap || !is_power_of_2(nr_records) ||
+	    start > last || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
+		return -EINVAL;
+	/* The length has to fit; the last page is never the user's. */
+	if (start == 0 && last == ULONG_MAX)
+		last -= PAGE_SIZE;
+
+	memset(ival, 0, sizeof(*ival));
+	ival->si = si;
+	ival->nr_records = nr_records;
+	ival->records = kvcalloc(nr_records, sizeof(*ival->records),
+				 GFP_KERNEL);
+	ival->second = kzalloc(sizeof(*ival->second), GFP_KERNEL);
+	if (!ival->records || !ival->second) {
+		ret = -ENOMEM;
+		goto free;
+	}
+	ival->still.mm = mm;
+	ret = mmu_interval_notifier_insert(&ival->mni, mm, start,
+					   last - start + 1, &interval_ops);
+	if (!ret)
+		return 0;
+free:
+	kfree(ival->second);
+	kvfree(ival->records);
+	ival->records = NULL;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_insert);
+
+/**
+ * smmu_inval_interval_remove() - follow the range no more
+ * @ival: from smmu_inval_interval_insert(); may be inserted again
+ *
+ * No callback runs or comes afterwards, so the driver zaps what it maps there,
+ * and lets no fault install anything, before.
+ *
+ * Context: process context; no lock held that an invalidation takes, and not
+ * inside a callback; sleeps.
+ */
+void smmu_inval_interval_remove(struct smmu_inval_interval *ival)
+{
+	mmu_interval_notifier_remove(&ival->mni);
+	kfree(ival->second);
+	kvfree(ival->records);
+	ival->records = NULL;
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_remove);
+
+/**
+ * smmu_inval_interval_read_begin() - start a fault
+ * @ival: the interval that covers it
+ *
+ * As smmu_inval_read_begin(). Neither waits: what is pending is found by
+ * smmu_inval_interval_read_retry(), if it overlaps.
+ *
+ * Context: any; takes no lock.
+ * Return: the cookie for smmu_inval_interval_read_retry().
+ */
+struct smmu_inval_cookie
+smmu_inval_interval_read_begin(const struct smmu_inval_interval *ival)
+{
+	struct smmu_inval_cookie cookie = {
+		/* Pairs with the release in record_add(). */
+		.ival = smp_load_acquire(&ival->seq),
+		.si = smmu_inval_read_begin(ival->si),
+	};
+
+	return cookie;
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_read_begin);
+
+/**
+ * smmu_inval_interval_read_retry() - may what a fault found be installed?
+ * @ival: the interval that covers it
+ * @cookie: from smmu_inval_interval_read_begin()
+ * @start: first user address of *all* that will be installed
+ * @last: its last user address, inclusive
+ *
+ * Context: the driver's lock held, at least shared, and not dropped before the
+ * translation is installed (I3).
+ * Return: true if an invalidation that overlaps may be pending or came since
+ * @cookie: drop the lock, call smmu_inval_interval_wait(), and start again.
+ */
+bool smmu_inval_interval_read_retry(struct smmu_inval_interval *ival,
+				    struct smmu_inval_cookie cookie,
+				    u64 start, u64 last)
+{
+	struct smmu_inval *si = ival->si;
+
+	/* Also asserts the lock, and knows of the driver's own invalidations. */
+	if (smmu_inval_read_retry(si, cookie.si, start, last) || ival->dead)
+		return true;
+	if (ival->settled && ival->seq == cookie.ival &&
+	    (!ival->seq ||
+	     !may_be_pending(ival, record_at(ival, 0)->mm_seq)))
+		return false;
+	smmu_inval_assert_held(si);
+	smmu_inval_count(si, checks, 1);
+	return smmu_inval_count_retry(si, pending_hit(ival, start, last),
+				      done_hit(ival, cookie.ival, start, last),
+				      start, last);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_read_retry);
+
+/* Nothing up to this sequence of the mm is pending any more. */
+static void interval_settle(struct smmu_inval_interval *ival,
+			    unsigned long mm_seq)
+{
+	unsigned long flags;
+
+	smmu_inval_lock(ival->si, &flags);
+	if (!ival->settled || seq_after(mm_seq, ival->quiet))
+		ival->quiet = mm_seq;
+	ival->settled = true;
+	smmu_inval_unlock(ival->si, flags);
+}
+
+/**
+ * smmu_inval_interval_wait() - wait until nothing is in a fault's way
+ * @ival: the interval that covers it
+ * @start: first user address that the fault wants to install
+ * @last: its last user address, inclusive
+ *
+ * Returns at once if nothing that overlaps can be pending. If something can,
+ * core mm offers one way to know when it is over: to wait until no
+ * invalidation runs in the mm that this notifier was told of.
+ *
+ * Context: process context; no lock held that an invalidation takes, such as
+ * mmap_lock or the driver's; sleeps.
+ * Return: 0, -EINTR after a fatal signal, or -ESRCH if the process or the
+ * instance is gone and nothing can be installed any more.
+ */
+int smmu_inval_interval_wait(struct smmu_inval_interval *ival,
+			     u64 start, u64 last)
+{
+	struct smmu_inval *si = ival->si;
+	struct smmu_inval_waiter waiter;
+	bool dead, own, pending;
+	unsigned long flags;
+	int ret;
+
+	smmu_inval_lock(si, &flags);
+	dead = ival->dead || si->dead;
+	own = smmu_inval_wait_prepare(si, &waiter, start, last);
+	pending = pending_hit(ival, start, last) != SMMU_INVAL_MISS;
+	smmu_inval_unlock(si, flags);
+
+	if (own) {
+		ret = smmu_inval_wait(&waiter);
+		if (ret)
+			return ret;
+	}
+	if (dead)
+		return -ESRCH;
+	if (pending)
+		interval_settle(ival, mmu_interval_read_begin(&ival->mni));
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_wait);
+
+/**
+ * smmu_inval_interval_is_dead() - may a fault ever succeed again?
+ * @ival: the interval
+ *
+ * Context: any.
+ * Return: true after the process or the instance is gone.
+ */
+bool smmu_inval_interval_is_dead(const struct smmu_inval_interval *ival)
+{
+	return READ_ONCE(ival->dead) || smmu_inval_is_dead(ival->si);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_is_dead);

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The driver's lock, taken by the bindings on the driver's behalf.
+ *
+ * The library owns no lock; it only has to take the driver's where core mm
+ * calls the library first. Each kind that SMMU_INVAL_LOCK() accepts has a case
+ * in each of the functions below. For sparse, which counts contexts and does
+ * not follow sleeping locks, those are annotated by hand.
+ */
+#include "internal.h"
+
+void smmu_inval_lock(struct smmu_inval *si, unsigned long *flags)
+	__acquires(si->cfg.lock.lock)
+{
+	void *lock = si->cfg.lock.lock;
+
+	*flags = 0;
+	switch (si->cfg.lock.kind) {
+	case SMMU_INVAL_SPINLOCK:
+		spin_lock((spinlock_t *)lock);
+		return;
+	case SMMU_INVAL_RAW_SPINLOCK:
+		raw_spin_lock_irqsave((raw_spinlock_t *)lock, *flags);
+		return;
+	case SMMU_INVAL_RWLOCK:
+		write_lock((rwlock_t *)lock);
+		return;
+	case SMMU_INVAL_MUTEX:
+		mutex_lock(lock);
+		break;
+	case SMMU_INVAL_RWSEM:
+		down_write(lock);
+		break;
+	case SMMU_INVAL_NO_LOCK:
+		break;
+	}
+	__acquire(lock);
+}
+
+/* For callers that may not sleep; contention is all that it fails for. */
+bool smmu_inval_trylock(struct smmu_inval *si, unsigned long *flags)
+{
+	void *lock = si->cfg.lock.lock;
+
+	*flags = 0;
+	switch (si->cfg.lock.kind) {
+	case SMMU_INVAL_SPINLOCK:
+		return spin_trylock((spinlock_t *)lock);
+	case SMMU_INVAL_RAW_SPINLOCK:
+		return raw_spin_trylock_irqsave((raw_spinlock_t *)lock, *flags);
+	case SMMU_INVAL_RWLOCK:
+		return write_trylock((rwlock_t *)lock);
+	case SMMU_INVAL_MUTEX:
+		return mutex_trylock(lock);
+	case SMMU_INVAL_RWSEM:
+		return down_write_trylock(lock);
+	case SMMU_INVAL_NO_LOCK:
+		break;
+	}
+	return false;
+}
+
+void smmu_inval_unlock(struct smmu_inval *si, unsigned long flags)
+	__releases(si->cfg.lock.lock)
+{
+	void *lock = si->cfg.lock.lock;
+
+	switch (si->cfg.lock.kind) {
+	case SMMU_INVAL_SPINLOCK:
+		spin_unlock((spinlock_t *)lock);
+		return;
+	case SMMU_INVAL_RAW_SPINLOCK:
+		raw_spin_unlock_irqrestore((raw_spinlock_t *)lock, flags);
+		return;
+	case SMMU_INVAL_RWLOCK:
+		write_unlock((rwlock_t *)lock);
+		return;
+	case SMMU_INVAL_MUTEX:
+		mutex_unlock(lock);
+		break;
+	case SMMU_INVAL_RWSEM:
+		up_write(lock);
+		break;
+	case SMMU_INVAL_NO_LOCK:
+		break;
+	}
+	__release(lock);
+}

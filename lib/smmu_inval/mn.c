@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Binding to mmu_notifier start and end callbacks: for drivers with page
+ * tables of their own that map any address of a process, as KVM does.
+ *
+ * The start callback records what the event covers, and changes at once what
+ * has to change before core mm goes on. The end callback decides about
+ * PROTECTION_VMA, and retires the ranges. Both find each other by the triple
+ * (mm, addresses, event).
+ *
+ * A start that can fail may not have an end: nobody would tell it that another
+ * notifier's failure means that no end will follow. So the start must get the
+ * driver's lock without sleeping, and a lock that sleeps is refused.
+ *
+ * Registered users call smmu_inval_mn_register() and _unregister(); those that
+ * want one instance for each process, shared by all that ask for it, make
+ * operations of their own with smmu_inval_mn_ops_init(), and use _get() and
+ * _put().
+ */
+#include <linux/hugetlb_inline.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <trace/events/smmu_inval.h>
+
+#include "compat.h"
+#include "internal.h"
+
+struct workqueue_struct *smmu_inval_wq;
+
+/* get and put, so that the last put's tear-down and a get take turns. */
+static DEFINE_MUTEX(smmu_inval_mn_mutex);
+
+static struct smmu_inval_mn *to_smn(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct smmu_inval_mn, mn);
+}
+
+/*
+ * hugetlb cannot wait for the end: huge_pmd_unshare() removes entries under
+ * PROTECTION_VMA, and what later happens to the pages sends nothing to this
+ * mm. All senders hold mmap_lock; should one not, everything is hugetlb.
+ */
+static bool range_maps_hugetlb(struct mm_struct *mm,
+			       const struct smmu_inval_span *span)
+{
+	struct vm_area_struct *vma;
+
+	if (!rwsem_is_locked(&mm->mmap_lock))
+		return true;
+	for (vma = find_vma(mm, span->start); vma && vma->vm_start <= span->last;
+	     vma = find_vma(mm, vma->vm_end))
+		if (is_vm_hugetlb_page(vma))
+			return true;
+	return false;
+}
+
+static void token_add(struct smmu_inval *si, struct smmu_inval_token *token,
+		      const struct smmu_inval_span *span)
+{
+	if (si->ops->add_ranges)
+		si->ops->add_ranges(si, token, span);
+	else
+		smmu_inval_add(si, token, span->start, span->last);
+}
+
+/* Wait for the flights that overlap what the token covers. */
+static void token_drain(struct smmu_inval_token *token,
+			struct smmu_inval_drain *drain)
+{
+	struct smmu_inval *si = drain->si;
+	const struct smmu_inval_range *range;
+
+	if (token == &si->overflow.token || token->overflowed) {
+		smmu_inval_drain_range(drain, si->overflow.start,
+				       si->overflow.last);
+		if (token == &si->overflow.token)
+			return;
+	}
+	for (range = token->ranges; range; range = range->next)
+		smmu_inval_drain_range(drain, range->it.start, range->it.last);
+}
+
+static bool token_covers(const struct smmu_inval *si,
+			 const struct smmu_inval_token *token)
+{
+	return token == &si->overflow.token || token->overflowed ||
+	       token->ranges;
+}
+
+static u64 token_pages(const struct smmu_inval *si,
+		       const struct smmu_inval_token *token)
+{
+	const struct smmu_inval_range *range;
+	u64 pages = 0;
+
+	if (token != &si->overflow.token)
+		for (range = token->ranges; range; range = range->next)
+			pages += smmu_inval_pages(si, range->it.start,
+						  range->it.last);
+	return pages;
+}
+
+/* Never fails: the lock does not sleep, and what finds no node has the hull. */
+static int mn_start(struct mmu_notifier *mn,
+		    const struct mmu_notifier_range *range)
+{
+	struct smmu_inval *si = to_smn(mn)->si;
+	enum smmu_inval_event event = smmu_inval_range_event(range);
+	struct smmu_inval_span span = { .events = BIT(event) };
+	enum smmu_inval_action action;
+	struct smmu_inval_token *token;
+	unsigned long flags;
+
+	CLASS(smmu_inval_drain, drain)(si);
+
+	action = smmu_inval_classify(si, event, range->owner);
+	if (smmu_inval_ignores(event, action))
+		return 0;
+	smmu_inval_range_hva(si, range->start, range->end, &span);
+	if (action == SMMU_INVAL_DECIDE && range_maps_hugetlb(range->mm, &span))
+		action = SMMU_INVAL_ZAP;
+
+	smmu_inval_lock(si, &flags);
+	token = smmu_inval_begin_keyed(si, event, range->mm, range->start,
+				       range->end);
+	token_add(si, token, &span);
+	if (token_covers(si, token)) {
+		CLASS(smmu_inval_batch, batch)(si);
+
+		smmu_inval_batch_defer(&batch, &drain);
+		if (action == SMMU_INVAL_DECIDE) {
+			/* Unnamed ones are always decided about at end. */
+			if (token != &si->overflow.token)
+				token->deferred = true;
+			smmu_inval_count(si, event[event].deferred,
+					 token_pages(si, token));
+		} else {
+			smmu_inval_apply(si, &batch, &span, action);
+		}
+		smmu_inval_batch_flush(&batch);
+		token_drain(token, &drain);
+	}
+	smmu_inval_unlock(si, flags);
+	return 0;
+}
+
+/* Is there anything to decide? Zapped at start, or not mapped: no. */
+static bool mn_undecided(struct smmu_inval *si, enum smmu_inval_event event,
+			 const struct mmu_notifier_range *range)
+{
+	struct smmu_inval_token *token;
+	unsigned long flags;
+	bool undecided;
+
+	smmu_inval_lock(si, &flags);
+	token = smmu_inval_find_keyed(si, event, range->mm, range->start,
+				      range->end);
+	undecided = token && token_covers(si, token) &&
+		    (token == &si->overflow.token || token->deferred);
+	smmu_inval_unlock(si, flags);
+	return undecided;
+}
+
+/*
+ * PROTECTION_VMA is over: see what became of each page, and do that to its
+ * translation. The look comes before the lock, since aging takes page-table
+ * locks first and the driver's lock inside of them. What changes between the
+ * look and the lock sends an event of its own; nothing is installed meanwhile,
+ * because the range is still pending.
+ */
+static void mn_decide(struct smmu_inval *si, enum smmu_inval_event event,
+		      const struct mmu_notifier_range *range)
+{
+	struct smmu_inval_look look;
+	struct smmu_inval_span span;
+	unsigned long flags;
+	u64 addr;
+
+	if (!mn_undecided(si, event, range))
+		return;
+	smmu_inval_range_hva(si, range->start, range->end, &span);
+	look.si = si;
+	look.event = event;
+	for (addr = span.start; ; addr = look.last + 1) {
+		CLASS(smmu_inval_drain, drain)(si);
+		CLASS(smmu_inval_batch, batch)(si);
+
+		smmu_inval_look(&look, range->mm, addr, span.last);
+		smmu_inval_lock(si, &flags);
+		smmu_inval_batch_defer(&batch, &drain);
+		si->ops->decide(si, &batch, &look);
+		smmu_inval_batch_flush(&batch);
+		smmu_inval_unlock(si, flags);
+		if (look.last >= span.last)
+			break;
+		if (mmu_notifier_range_blockable(range))
+			cond_resched();
+	}
+}
+
+static void mn_end(struct mmu_notifier *mn,
+		   const struct mmu_notifier_range *range)
+{
+	struct smmu_inval *si = to_smn(mn)->si;
+	enum smmu_inval_event event = smmu_inval_range_event(range);
+	struct smmu_inval_token *token;
+	unsigned long flags;
+
+	CLASS(smmu_inval_drain, drain)(si);
+
+	if (smmu_inval_ignores(event, smmu_inval_classify(si, event,
+							  range->owner)))
+		return;
+	/* As at start, but for the switches, which may have changed since. */
+	if (event == SMMU_INVAL_PROTECTION_VMA && si->ops->decide)
+		mn_decide(si, event, range);
+
+	smmu_inval_lock(si, &flags);
+	token = smmu_inval_find_keyed(si, event, range->mm, range->start,
+				      range->end);
+	if (token)
+		token_drain(token, &drain);
+	smmu_inval_end(si, token);
+	smmu_inval_unlock(si, flags);
+}
+
+/* Nothing is translated from now on, and nothing ever will be. */
+static void zap_all(struct smmu_inval *si)
+{
+	struct smmu_inval_span span = {
+		.start = 0,
+		.last = ULONG_MAX,
+		.events = BIT(SMMU_INVAL_RELEASE),
+	};
+	unsigned long flags;
+
+	CLASS(smmu_inval_drain, drain)(si);
+
+	smmu_inval_lock(si, &flags);
+	if (!si->dead)
+		smmu_inval_count(si, event[SMMU_INVAL_RELEASE].callbacks, 1);
+	smmu_inval_pending_close(si);
+	if (si->ops->zap) {
+		CLASS(smmu_inval_batch, batch)(si);
+
+		smmu_inval_batch_defer(&batch, &drain);
+		si->ops->zap(si, &batch, &span);
+		smmu_inval_batch_flush(&batch);
+	}
+	smmu_inval_drain_range(&drain, 0, U64_MAX);
+	smmu_inval_wake(si);
+	smmu_inval_unlock(si, flags);
+}
+
+/*
+ * Called at exit, and when the notifier is unregistered; perhaps both, perhaps
+ * at once, so that it does all of its work each time. Ends may never come for
+ * what is pending: it is forgotten with the instance.
+ */
+static void mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct smmu_inval *si = to_smn(mn)->si;
+
+	if (si->ops->release)
+		si->ops->release(si);
+	zap_all(si);
+}
+
+static smmu_inval_young_t mn_clear_flush_young(struct mmu_notifier *mn,
+					       struct mm_struct *mm,
+					       unsigned long start,
+					       unsigned long end)
+{
+	struct smmu_inval *si = to_smn(mn)->si;
+
+	return si->ops->clear_flush_young && start < end &&
+	       si->ops->clear_flush_young(si, start, end - 1);
+}
+
+static smmu_inval_young_t mn_clear_young(struct mmu_notifier *mn,
+					 struct mm_struct *mm,
+					 unsigned long start,
+					 unsigned long end)
+{
+	struct smmu_inval *si = to_smn(mn)->si;
+
+	return si->ops->clear_young && start < end &&
+	       si->ops->clear_young(si, start, end - 1);
+}
+
+static smmu_inval_young_t mn_test_young(struct mmu_notifier *mn,
+					struct mm_struct *mm,
+					unsigned long address)
+{
+	struct smmu_inval *si = to_smn(mn)->si;
+
+	return si->ops->test_young && si->ops->test_young(si, address);
+}
+
+static void mn_free_work(struct work_struct *work)
+{
+	struct smmu_inval_mn *smn = container_of(work, struct smmu_inval_mn,
+						 free_work);
+
+	smn->si->ops->free(smn->si);
+}
+
+/* The SRCU callback may not sleep, and the driver's clean-up has to. */
+static void mn_free(struct mmu_notifier *mn)
+{
+	queue_work(smmu_inval_wq, &to_smn(mn)->free_work);
+}
+
+/* For smmu_inval_mn_init() and _register(). */
+const struct mmu_notifier_ops smmu_inval_mn_ops = {
+	.release = mn_release,
+	.clear_flush_young = mn_clear_flush_young,
+	.clear_young = mn_clear_young,
+	.test_young = mn_test_young,
+	.invalidate_range_start = mn_start,
+	.invalidate_range_end = mn_end,
+};
+EXPORT_SYMBOL_GPL(smmu_inval_mn_ops);
+
+/**
+ * smmu_inval_mn_ops_init() - make operations for get and put
+ * @ops: the driver's own, for as long as it has bindings: their address tells
+ *	its bindings from those of other drivers
+ * @base: &smmu_inval_mn_ops or &smmu_inval_tlb_ops
+ * @alloc: calls smmu_inval_init() and smmu_inval_mn_init() on a new instance
+ *	and returns &smn->mn, or an ERR_PTR(); called with mmap_lock held
+ *
+ * Context: any.
+ */
+void smmu_inval_mn_ops_init(struct mmu_notifier_ops *ops,
+			    const struct mmu_notifier_ops *base,
+			    struct mmu_notifier *(*alloc)(struct mm_struct *mm))
+{
+	*ops = *base;
+	ops->alloc_notifier = alloc;
+	ops->free_notifier = mn_free;
+}
+EXPORT_SYMBOL_GPL(smmu_inval_mn_ops_init);
+
+/**
+ * smmu_inval_mn_init() - prepare an instance for a binding to a process
+ * @smn: embedded in the driver's object
+ * @si: the instance, initialized
+ * @ops: &smmu_inval_mn_ops, &smmu_inval_tlb_ops, or what
+ *	smmu_inval_mn_ops_init() made of them, for get and put
+ *
+ * Context: any.
+ * Return: 0, or -EINVAL if the instance does not fit: start and end need a
+ * lock that does not sleep, and ops->zap; a secondary TLB needs a raw spinlock;
+ * get and put need ops->free.
+ */
+int smmu_inval_mn_init(struct smmu_inval_mn *smn, struct smmu_inval *si,
+		       const struct mmu_notifier_ops *ops)
+{
+	if (!si->ops || !ops)
+		return -EINVAL;
+	if (ops->invalidate_range_start &&
+	    (smmu_inval_lock_sleeps(si) || !si->ops->zap))
+		return -EINVAL;
+	if (ops->SMMU_INVAL_TLB_OP &&
+	    si->cfg.lock.kind != SMMU_INVAL_RAW_SPINLOCK)
+		return -EINVAL;
+	if (ops->free_notifier && !si->ops->free)
+		return -EINVAL;
+	smn->si = si;
+	smn->mn.ops = ops;
+	smn->users = 0;
+	INIT_WORK(&smn->free_work, mn_free_work);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(smmu_inval_mn_init);
+
+/**
+ * smmu_inval_mn_register() - begin to follow a process
+ * @smn: from smmu_inval_mn_init()
+ * @mm: whose; the caller holds a reference on its users, such as mmget()
+ *
+ * Context: process context, mmap_lock not held; sleeps.
+ * Return: 0, or an error of mmu_notifier_register().
+ */
+int smmu_inval_mn_register(struct smmu_inval_mn *smn, struct mm_struct *mm)
+{
+	return mmu_notifier_register(&smn->mn, mm);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_mn_register);
+
+/**
+ * smmu_inval_mn_unregister() - follow the process no more
+ * @smn: from smmu_inval_mn_register()
+ *
+ * Everything is zapped, and the instance is dead: see smmu_inval_is_dead().
+ * Afterwards no callback runs or comes, not even the ends of what is pending.
+ *
+ * Context: process context, mmap_lock and the driver's lock not held; sleeps.
+ */
+void smmu_inval_mn_unregister(struct smmu_inval_mn *smn)
+{
+	mmu_notifier_unregister(&smn->mn, smn->mn.mm);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_mn_unregister);
+
+/**
+ * smmu_inval_mn_get() - the instance that follows a process, made if need be
+ * @ops: from smmu_inval_mn_ops_init()
+ * @mm: whose; the caller holds a reference on its users
+ *
+ * Context: process context, mmap_lock not held; sleeps.
+ * Return: the binding, to be given back with smmu_inval_mn_put(), or an
+ * ERR_PTR().
+ */
+struct smmu_inval_mn *smmu_inval_mn_get(const struct mmu_notifier_ops *ops,
+					struct mm_struct *mm)
+{
+	struct mmu_notifier *mn;
+
+	mutex_lock(&smmu_inval_mn_mutex);
+	mn = mmu_notifier_get(ops, mm);
+	if (!IS_ERR(mn))
+		to_smn(mn)->users++;
+	mutex_unlock(&smmu_inval_mn_mutex);
+	return IS_ERR(mn) ? ERR_CAST(mn) : to_smn(mn);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_mn_get);
+
+/**
+ * smmu_inval_mn_put() - give back what smmu_inval_mn_get() returned
+ * @smn: the binding, not to be used any more
+ *
+ * The last user's put zaps everything, since no callback follows, and later
+ * calls ops->free from a work item.
+ *
+ * Context: process context, mmap_lock and the driver's lock not held; sleeps.
+ */
+void smmu_inval_mn_put(struct smmu_inval_mn *smn)
+{
+	mutex_lock(&smmu_inval_mn_mutex);
+	if (!--smn->users)
+		smn->mn.ops->release(&smn->mn, smn->mn.mm);
+	mmu_notifier_put(&smn->mn);
+	mutex_unlock(&smmu_inval_mn_mutex);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_mn_put);
+
+/**
+ * smmu_inval_mn_synchronize() - wait for the frees of all that was put
+ *
+ * To be called in the exit function of a module that uses get and put.
+ *
+ * Context: process context; sleeps.
+ */
+void smmu_inval_mn_synchronize(void)
+{
+	mmu_notifier_synchronize();
+	flush_workqueue(smmu_inval_wq);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_mn_synchronize);

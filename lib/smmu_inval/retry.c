@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The fault side: may what a fault found be installed?
+ *
+ *	fault					invalidation
+ *	-----					------------
+ *	cookie = read_begin()
+ *						lock, begin, add, zap, unlock
+ *	reads the primary page table
+ *						primary page table changes
+ *						lock, end, unlock
+ *	lock
+ *	read_retry(cookie) is true
+ *
+ * Until the end, the pending range says so; from then on, the history does,
+ * since the cookie is older than the completion. A fault that takes its cookie
+ * after the end also reads the primary page table after it changed.
+ */
+#include <trace/events/smmu_inval.h>
+
+#include "internal.h"
+
+/* Coarse, as most drivers do it: one hull of all that is pending. */
+static bool hull_hit(const struct smmu_inval *si, u64 start, u64 last)
+{
+	return READ_ONCE(si->nr_pending) &&
+	       smmu_inval_overlaps(start, last, READ_ONCE(si->hull_start),
+				   READ_ONCE(si->hull_last));
+}
+
+/* Would a fault that began now have to wait? The lock is held. */
+bool smmu_inval_blocked(const struct smmu_inval *si, u64 start, u64 last)
+{
+	if (smmu_inval_is_coarse(si))
+		return hull_hit(si, start, last);
+	return smmu_inval_pending_hit(si, start, last) != SMMU_INVAL_MISS;
+}
+
+/* Count a retry by its cause; says whether there is one. */
+bool smmu_inval_count_retry(struct smmu_inval *si, enum smmu_inval_hit pending,
+			    enum smmu_inval_hit done, u64 start, u64 last)
+{
+	if (pending == SMMU_INVAL_MISS && done == SMMU_INVAL_MISS)
+		return false;
+	if (pending != SMMU_INVAL_MISS)
+		smmu_inval_count(si, retries_pending, 1);
+	else
+		smmu_inval_count(si, retries_done, 1);
+	if (pending != SMMU_INVAL_HIT && done != SMMU_INVAL_HIT)
+		smmu_inval_count(si, retries_false, 1);
+	trace_smmu_inval_retry(si, start, last, pending, done);
+	return true;
+}
+
+/* Not for drivers: the slow part of smmu_inval_read_retry(). */
+bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
+			     u64 start, u64 last)
+{
+	enum smmu_inval_hit pending, done;
+
+	smmu_inval_assert_held(si);
+	if (!smmu_inval_debug_alive(si, "read_retry"))
+		return true;
+	smmu_inval_debug_section(si, NULL);
+	if (start > last || (s64)(si->seq - cookie) < 0) {
+		smmu_inval_misuse(si, start > last ? "inverted range checked" :
+				  "cookie of another instance", start, last,
+				  SMMU_INVAL_NR_EVENTS);
+		return true;
+	}
+	if (si->dead)
+		return true;
+	if (!si->nr_pending && si->seq == cookie)
+		return false;
+
+	smmu_inval_count(si, checks, 1);
+	pending = smmu_inval_pending_hit(si, start, last);
+	done = smmu_inval_history_hit(si, cookie, start, last);
+	if (smmu_inval_is_coarse(si)) {
+		if (hull_hit(si, start, last))
+			pending = max(pending, SMMU_INVAL_MAYBE);
+		if (si->seq != cookie)
+			done = max(done, SMMU_INVAL_MAYBE);
+	}
+	return smmu_inval_count_retry(si, pending, done, start, last);
+}
+EXPORT_SYMBOL_GPL(__smmu_inval_read_retry);
+
+/**
+ * smmu_inval_retry_hint() - is a fault likely to have to retry?
+ * @si: the instance
+ * @cookie: from smmu_inval_read_begin()
+ * @start: first unit that will be installed
+ * @last: its last unit, inclusive
+ *
+ * For a fault that wants to know, before it does something expensive, whether
+ * that is for nothing. It reads a hull and a counter, never a tree, and both
+ * answers may be wrong: only smmu_inval_read_retry() decides.
+ *
+ * Context: any; takes no lock.
+ * Return: true if a retry is likely.
+ */
+bool smmu_inval_retry_hint(const struct smmu_inval *si, u64 cookie,
+			   u64 start, u64 last)
+{
+	return hull_hit(si, start, last) ||
+	       READ_ONCE(si->seq) - cookie > si->cfg.nr_history;
+}
+EXPORT_SYMBOL_GPL(smmu_inval_retry_hint);

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Statistics: per CPU, since faults count with the driver's lock held shared,
+ * and summed up when somebody asks, in debugfs or through the getter.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+
+#include "internal.h"
+
+static struct dentry *root;
+static atomic_t next_dir;
+
+/**
+ * smmu_inval_get_stats() - the counters of an instance
+ * @si: the instance
+ * @sum: filled in; sums over all CPUs, not a snapshot of one moment
+ *
+ * Context: any.
+ */
+void smmu_inval_get_stats(const struct smmu_inval *si,
+			  struct smmu_inval_stats *sum)
+{
+	u64 *to = (u64 *)sum;
+	unsigned int i;
+	int cpu;
+
+	BUILD_BUG_ON(sizeof(*sum) % sizeof(u64));
+	memset(sum, 0, sizeof(*sum));
+	for_each_possible_cpu(cpu) {
+		const u64 *from = (u64 *)per_cpu_ptr(si->stats, cpu);
+
+		for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
+			to[i] += READ_ONCE(from[i]);
+	}
+}
+EXPORT_SYMBOL_GPL(smmu_inval_get_stats);
+
+static int stats_show(struct seq_file *m, void *unused)
+{
+	struct smmu_inval *si = m->private;
+	struct smmu_inval_stats *s;
+	unsigned int i;
+
+	s = kmalloc(sizeof(*s), GFP_KERNEL);
+	if (!s)
+		return -ENOMEM;
+	smmu_inval_get_stats(si, s);
+	seq_printf(m, "%-16s %12s %12s %12s %12s %12s %12s\n", "event",
+		   "callbacks", "asked", "changed", "kept", "deferred",
+		   "flushed");
+	for (i = 0; i < SMMU_INVAL_NR_EVENTS; i++) {
+		const struct smmu_inval_event_stats *e = &s->event[i];
+
+		seq_printf(m,
+			   "%-16s %12llu %12llu %12llu %12llu %12llu %12llu\n",
+			   smmu_inval_event_name(i), e->callbacks, e->asked,
+			   e->changed, e->kept, e->deferred, e->flushed);
+	}
+	seq_printf(m, "checks %llu\n", s->checks);
+	seq_printf(m, "retries_pending %llu\n", s->retries_pending);
+	seq_printf(m, "retries_done %llu\n", s->retries_done);
+	seq_printf(m, "retries_false %llu\n", s->retries_false);
+	seq_printf(m, "flushes %llu\n", s->flushes);
+	seq_printf(m, "flushes_all %llu\n", s->flushes_all);
+	seq_printf(m, "waits %llu\n", s->waits);
+	seq_printf(m, "overflow_pending %llu\n", s->overflow_pending);
+	seq_printf(m, "overflow_batch %llu\n", s->overflow_batch);
+	seq_printf(m, "overflow_history %llu\n", s->overflow_history);
+	seq_printf(m, "overflow_flights %llu\n", s->overflow_flights);
+	seq_printf(m, "odd_ranges %llu\n", s->odd_ranges);
+	seq_printf(m, "eagain %llu\n", s->eagain);
+	seq_printf(m, "single_pass %llu\n", s->single_pass);
+	seq_printf(m, "pending %u\n", READ_ONCE(si->nr_pending));
+	seq_printf(m, "dead %u\n", READ_ONCE(si->dead));
+	seq_printf(m, "misused %u\n", READ_ONCE(si->safe_side));
+	kfree(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+static int coarse_get(void *data, u64 *value)
+{
+	struct smmu_inval *si = data;
+
+	*value = READ_ONCE(si->coarse);
+	return 0;
+}
+
+static int coarse_set(void *data, u64 value)
+{
+	if (value > 1)
+		return -EINVAL;
+	smmu_inval_set_coarse(data, value);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(coarse_fops, coarse_get, coarse_set, "%llu\n");
+
+int smmu_inval_stats_init(struct smmu_inval *si)
+{
+	char name[64];
+
+	si->stats = alloc_percpu(struct smmu_inval_stats);
+	if (!si->stats)
+		return -ENOMEM;
+	snprintf(name, sizeof(name), "%s-%u", si->cfg.name,
+		 (unsigned int)atomic_inc_return(&next_dir));
+	si->dir = debugfs_create_dir(name, root);
+	debugfs_create_file("stats", 0444, si->dir, si, &stats_fops);
+	debugfs_create_file_unsafe("coarse", 0644, si->dir, si, &coarse_fops);
+	return 0;
+}
+
+void smmu_inval_stats_free(struct smmu_inval *si)
+{
+	debugfs_remove_recursive(si->dir);
+	free_percpu(si->stats);
+}
+
+void smmu_inval_debugfs_init(void)
+{
+	root = debugfs_create_dir("smmu_inval", NULL);
+	smmu_inval_inject_init(root);
+}
+
+void smmu_inval_debugfs_exit(void)
+{
+	debugfs_remove_recursive(root);
+}
