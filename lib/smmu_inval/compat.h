@@ -30,6 +30,13 @@ typedef struct {} smmu_inval_finish_t;
 typedef typeof(((struct mmu_notifier_ops *)NULL)->test_young(NULL, NULL, 0))
 	smmu_inval_young_t;
 
+/* KUnit gives a test an address space, where it can be asked to. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define SMMU_INVAL_KUNIT_ATTACH_MM	1
+#else
+#define SMMU_INVAL_KUNIT_ATTACH_MM	0
+#endif
+
 /*
  * May user space read through a primary entry? pte_present() alone also says
  * yes to PROT_NONE, and pte_protnone(), which would tell, is constant 0 in

@@ -18,8 +18,8 @@
 
 int smmu_inval_history_init(struct smmu_inval *si)
 {
-	si->history = kvcalloc(si->cfg.nr_history, sizeof(*si->history),
-			       GFP_KERNEL);
+	si->history = smmu_inval_alloc(si->cfg.nr_history,
+				       sizeof(*si->history));
 	return si->history ? 0 : -ENOMEM;
 }
 

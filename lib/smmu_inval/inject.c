@@ -5,6 +5,8 @@
  */
 #include "internal.h"
 
+/* No memory, where the library may fail for want of it. */
+DECLARE_FAULT_ATTR(smmu_inval_fail_alloc);
 /* No node for a range or a token: the hull takes it. */
 DECLARE_FAULT_ATTR(smmu_inval_fail_node);
 /* A non-blockable callback that finds the lock taken. */
@@ -14,6 +16,7 @@ DECLARE_FAULT_ATTR(smmu_inval_fail_batch);
 
 void smmu_inval_inject_init(struct dentry *dir)
 {
+	fault_create_debugfs_attr("fail_alloc", dir, &smmu_inval_fail_alloc);
 	fault_create_debugfs_attr("fail_node", dir, &smmu_inval_fail_node);
 	fault_create_debugfs_attr("fail_nonblock", dir,
 				  &smmu_inval_fail_nonblock);

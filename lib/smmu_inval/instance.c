@@ -175,7 +175,7 @@ EXPORT_SYMBOL_GPL(smmu_inval_set_coarse);
 
 static int __init smmu_inval_module_init(void)
 {
-	smmu_inval_wq = alloc_workqueue("smmu_inval", 0, 0);
+	smmu_inval_wq = alloc_workqueue("smmu_inval", WQ_UNBOUND, 0);
 	if (!smmu_inval_wq)
 		return -ENOMEM;
 	smmu_inval_debugfs_init();

@@ -5,8 +5,8 @@
 #ifndef _SMMU_INVAL_INTERNAL_H
 #define _SMMU_INVAL_INTERNAL_H
 
-#include <linux/fault-inject.h>
 #include <linux/lockdep.h>
+#include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/smmu_inval.h>
 
@@ -26,7 +26,7 @@ static inline bool smmu_inval_lock_sleeps(const struct smmu_inval *si)
 	       si->cfg.lock.kind == SMMU_INVAL_RWSEM;
 }
 
-#ifdef CONFIG_LOCKDEP
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
 static inline bool smmu_inval_lock_is_held(const struct smmu_inval *si)
 {
 	return !debug_locks || lock_is_held(si->cfg.lock.dep_map);
@@ -177,6 +177,9 @@ static inline void smmu_inval_debug_retire(struct smmu_inval *si) { }
 /* inject.c: what can fail on demand. */
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+#include <linux/fault-inject.h>
+
+extern struct fault_attr smmu_inval_fail_alloc;
 extern struct fault_attr smmu_inval_fail_node;
 extern struct fault_attr smmu_inval_fail_nonblock;
 extern struct fault_attr smmu_inval_fail_batch;
@@ -187,5 +190,12 @@ void smmu_inval_inject_init(struct dentry *dir);
 static inline void smmu_inval_inject_init(struct dentry *dir) { }
 #define smmu_inval_should_fail(what) false
 #endif
+
+/* Zeroed memory for an array, to be freed by kvfree(). Sleeps. */
+static inline void *smmu_inval_alloc(size_t nr, size_t size)
+{
+	return smmu_inval_should_fail(alloc) ? NULL :
+	       kvcalloc(nr, size, GFP_KERNEL);
+}
 
 #endif /* _SMMU_INVAL_INTERNAL_H */

@@ -17,7 +17,7 @@
  * operations of their own with smmu_inval_mn_ops_init(), and use _get() and
  * _put().
  */
-#include <linux/hugetlb_inline.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <trace/events/smmu_inval.h>

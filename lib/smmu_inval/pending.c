@@ -36,11 +36,11 @@ int smmu_inval_pending_init(struct smmu_inval *si)
 	si->overflow.start = U64_MAX;
 
 	si->bucket_bits = max(ilog2(nr_tokens), 1);
-	si->buckets = kvcalloc(1UL << si->bucket_bits, sizeof(*si->buckets),
-			       GFP_KERNEL);
-	si->tokens = kvcalloc(nr_tokens, sizeof(*si->tokens), GFP_KERNEL);
-	si->nodes = kvcalloc(max(si->cfg.nr_ranges, 1U), sizeof(*si->nodes),
-			     GFP_KERNEL);
+	si->buckets = smmu_inval_alloc(1UL << si->bucket_bits,
+				       sizeof(*si->buckets));
+	si->tokens = smmu_inval_alloc(nr_tokens, sizeof(*si->tokens));
+	si->nodes = smmu_inval_alloc(max(si->cfg.nr_ranges, 1U),
+				     sizeof(*si->nodes));
 	if (!si->buckets || !si->tokens || !si->nodes) {
 		smmu_inval_pending_free(si);
 		return -ENOMEM;

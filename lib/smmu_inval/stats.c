@@ -100,7 +100,8 @@ int smmu_inval_stats_init(struct smmu_inval *si)
 {
 	char name[64];
 
-	si->stats = alloc_percpu(struct smmu_inval_stats);
+	if (!smmu_inval_should_fail(alloc))
+		si->stats = alloc_percpu(struct smmu_inval_stats);
 	if (!si->stats)
 		return -ENOMEM;
 	snprintf(name, sizeof(name), "%s-%u", si->cfg.name,
