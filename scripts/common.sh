@@ -47,14 +47,16 @@ locked() {
 }
 
 # quietly LOG COMMAND...: the output goes to LOG, with a line of progress
-# every few seconds; on failure the end of the log is shown.
+# every few seconds; on failure the errors in it are shown, or else its end.
 quietly() {
-	local log=$1 pid start tick=0 rc=0
+	local log=$1 pid start tick=0 rc=0 errors
 	shift
 
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 9>&- &
 	pid=$!
+	# A build must not go on, unseen and unlocked, after we are stopped.
+	trap 'kill "$pid" 2>/dev/null; exit 143' INT TERM
 	start=$SECONDS
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.2
@@ -63,8 +65,11 @@ quietly() {
 			say "    ... $((SECONDS - start)) s, $(wc -l <"$log") lines in $log"
 	done
 	wait "$pid" || rc=$?
+	trap - INT TERM
 	[ $rc -eq 0 ] && return 0
-	tail -n 40 "$log" >&2
+	errors=$(grep -E -A 4 ': (fatal )?error: |undefined reference|multiple definition|No rule to' \
+		"$log" | head -n 40) || true
+	printf '%s\n' "${errors:-$(tail -n 40 "$log")}" >&2
 	die "failed ($rc): $*; the whole log is in $log"
 }
 
@@ -97,3 +102,15 @@ flavour_objdir() { printf '%s\n' "$CACHE/build/$1"; }
 
 # has_config OBJDIR SYMBOL: is it built in?
 has_config() { grep -qx "CONFIG_$2=y" "$1/.config"; }
+
+# UML maps its memory from a file: in /dev/shm, unless that is too small (it
+# often is in a container), and then the kernel would die of SIGBUS.
+uml_memory_dir() {
+	local free
+
+	free=$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }') || true
+	if [ "${free:-0}" -lt 1200 ] || [ ! -w /dev/shm ]; then
+		mkdir -p "$CACHE/tmp"
+		export TMPDIR=$CACHE/tmp
+	fi
+}

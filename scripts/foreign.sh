@@ -22,7 +22,7 @@ missing() {
 		soname=${pending%%$'\n'*}
 		pending=${pending#"$soname"}
 		pending=${pending#$'\n'}
-		[ -n "$soname" ] && [ -z "${seen[$soname]:-}" ] || continue
+		[ -z "$soname" ] || [ -n "${seen[$soname]:-}" ] && continue
 		seen[$soname]=1
 		path=$(find "$root" -name "$soname" | head -n 1)
 		if [ -z "$path" ]; then

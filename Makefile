@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Everything is in scripts/; this gives it names. "make help" lists them.
+# SMMU_INVAL_CACHE=DIR puts kernels, object trees and results elsewhere.
+
+# The flavours of scripts/check, see kunit/configs/
+FLAVOURS := $(filter-out %-demo,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
+
+.DEFAULT_GOAL := help
+# The machine has one set of kernel trees, and the scripts use all of its CPUs.
+.NOTPARALLEL:
+
+help: ## this list
+	@sed 's/^# //' Makefile | awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }'
+	@echo "FLAVOUR is one of:"
+	@printf '  %s\n' $(FLAVOURS)
+
+demo: ## watch a driver follow a real process, coarse and precise side by side
+	@scripts/install-packages demo
+	@scripts/demo
+
+check: ## run all tests: lint, KUnit on each kernel, coverage, demo, Debian's kernels
+	@scripts/check
+
+check-full: ## the same and more: x86_64 with KASAN, KCSAN, and PREEMPT_RT
+	@scripts/check --full
+
+check-lint: ## checkpatch, sparse, W=1, kernel-doc, codespell, shellcheck
+	@scripts/check lint
+
+check-kunit: ## the KUnit suites on all kernels
+	@scripts/check kunit
+
+# check-kunit-FLAVOUR: ## the KUnit suites on one kernel (FILTER='suite.case' for some of them)
+$(FLAVOURS:%=check-kunit-%):
+	@scripts/check $(@:check-%=%)
+
+check-coverage: ## line and branch coverage of lib/smmu_inval by KUnit
+	@scripts/check kunit-uml-7.3-gcov coverage
+
+check-demo: ## the demo as a test
+	@scripts/check demo
+
+check-debian: ## build modules for Debian's kernels, and run the demo's program there
+	@scripts/check debian
+
+modules: ## build the library and the example as modules: make modules KDIR=/path/to/headers
+	@scripts/build-modules "$(KDIR)"
+
+install-in-tree: ## copy the library into a kernel source tree: make install-in-tree KDIR=/path
+	@scripts/install-in-tree "$(KDIR)"
+
+clean: ## remove what was built here and in the cache, but not what was downloaded
+	@scripts/clean
+
+clean-cache: ## remove the whole cache; says what it would remove, unless FORCE=1
+	@scripts/clean --cache
+
+.PHONY: help demo check check-full check-lint check-kunit check-coverage \
+	check-demo check-debian modules install-in-tree clean clean-cache \
+	$(FLAVOURS:%=check-kunit-%)
