@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fault injection: what can fail is made to fail, and coverage grows (I5).
+ *
+ * These tests set the library's fault attributes, which are not exported: they
+ * are only built into a kernel together with the library.
+ */
+#include <linux/sched.h>
+
+#include "../internal.h"
+#include "smmu_inval_test.h"
+
+/* Fail each time, quietly, until it is over. */
+static void inject_begin(struct fault_attr *attr)
+{
+	attr->verbose = 0;
+	attr->probability = 100;
+	atomic_set(&attr->times, -1);
+}
+
+static void inject_end(struct fault_attr *attr)
+{
+	attr->probability = 0;
+}
+
+static struct test_dev *inject_dev(struct kunit *test)
+{
+	struct smmu_inval_config cfg = test_config();
+
+	return test_dev_new(test, test_lock_param(test), &test_ops, &cfg);
+}
+
+/* No node for any range, though there are plenty. */
+static void inject_no_node(struct kunit *test)
+{
+	struct test_dev *dev = inject_dev(test);
+	struct smmu_inval_token *a, *b;
+	u64 cookie = smmu_inval_read_begin(&dev->si);
+
+	inject_begin(&smmu_inval_fail_node);
+	a = test_begin(dev, 10, 19);
+	b = test_begin(dev, 40, 49);
+	inject_end(&smmu_inval_fail_node);
+	KUNIT_EXPECT_GE(test, test_count(dev, overflow_pending), 2);
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 10, 10));
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 30, 30));
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 49, 49));
+	KUNIT_EXPECT_FALSE(test, test_pending(dev, 0, 9));
+	KUNIT_EXPECT_FALSE(test, test_pending(dev, 50, TEST_UNITS - 1));
+	test_end(dev, a);
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 49, 49));
+	test_end(dev, b);
+	KUNIT_EXPECT_FALSE(test, test_pending(dev, 0, TEST_UNITS - 1));
+	KUNIT_EXPECT_TRUE(test, test_retry(dev, cookie, 10, 10));
+	KUNIT_EXPECT_TRUE(test, test_retry(dev, cookie, 49, 49));
+	KUNIT_EXPECT_FALSE(test, test_retry(dev, cookie, 50, 50));
+
+	/* A token that got its node before, and ranges that do not */
+	a = test_begin(dev, 10, 19);
+	inject_begin(&smmu_inval_fail_node);
+	test_add(dev, a, 40, 49);
+	inject_end(&smmu_inval_fail_node);
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 10, 10));
+	KUNIT_EXPECT_FALSE(test, test_pending(dev, 20, 39));
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 40, 40));
+	test_end(dev, a);
+	KUNIT_EXPECT_FALSE(test, test_pending(dev, 0, TEST_UNITS - 1));
+}
+
+/* No room in a batch that is nearly empty. */
+static void inject_full_batch(struct kunit *test)
+{
+	struct test_dev *dev = inject_dev(test);
+
+	inject_begin(&smmu_inval_fail_batch);
+	scoped_guard(test_dev, dev) {
+		CLASS(smmu_inval_batch, batch)(&dev->si);
+
+		smmu_inval_changed(&batch, 10, 19, SMMU_INVAL_UNMAP);
+		smmu_inval_changed(&batch, 40, 49, SMMU_INVAL_UNMAP);
+		smmu_inval_changed(&batch, 60, 69, SMMU_INVAL_UNMAP);
+	}
+	inject_end(&smmu_inval_fail_batch);
+	KUNIT_EXPECT_TRUE(test, test_flushed_exactly(dev, 10, 69));
+	KUNIT_EXPECT_EQ(test, test_count(dev, overflow_batch), 2);
+}
+
+/* Each allocation of smmu_inval_init() fails, one after the other. */
+static void inject_no_memory(struct kunit *test)
+{
+	struct smmu_inval_config cfg = test_config();
+	struct test_dev *dev;
+	unsigned int nth, left;
+	int ret;
+
+	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	cfg.lock = test_lock_init(dev, TEST_MUTEX);
+	smmu_inval_fail_alloc.verbose = 0;
+	for (nth = 1; nth < 100; nth++) {
+		/* The nth of this task's; what is left says if it came to it. */
+		current->fail_nth = nth;
+		ret = smmu_inval_init(&dev->si, &test_ops, &cfg);
+		left = current->fail_nth;
+		current->fail_nth = 0;
+		if (left)
+			break;
+		KUNIT_EXPECT_EQ_MSG(test, ret, -ENOMEM, "allocation %u", nth);
+		smmu_inval_destroy(&dev->si);
+	}
+	/* Pending ranges, tokens, their hash table, history and statistics */
+	KUNIT_EXPECT_GT(test, nth, 5);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	smmu_inval_destroy(&dev->si);
+}
+
+/* Coarse by the module parameter: all instances, at any time. */
+static void inject_coarse(struct kunit *test)
+{
+	struct test_dev *dev = inject_dev(test);
+	struct smmu_inval_token *a, *b;
+
+	a = test_begin(dev, 10, 19);
+	b = test_begin(dev, 100, 109);
+	KUNIT_EXPECT_FALSE(test, test_pending(dev, 50, 50));
+	WRITE_ONCE(smmu_inval_coarse, true);
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 50, 50));
+	test_change(dev, 5, 5);
+	KUNIT_EXPECT_EQ(test, dev->flushes_all, 1);
+	KUNIT_EXPECT_EQ(test, smmu_inval_classify(&dev->si, SMMU_INVAL_SOFT_DIRTY,
+						  NULL), SMMU_INVAL_ZAP);
+	WRITE_ONCE(smmu_inval_coarse, false);
+	KUNIT_EXPECT_FALSE(test, test_pending(dev, 50, 50));
+	KUNIT_EXPECT_TRUE(test, test_pending(dev, 10, 10));
+	test_forget(dev);
+	test_change(dev, 5, 5);
+	KUNIT_EXPECT_TRUE(test, test_flushed_exactly(dev, 5, 5));
+	test_end(dev, a);
+	test_end(dev, b);
+}
+
+/* So that nothing of it is left for others, whatever failed. */
+static void inject_exit(struct kunit *test)
+{
+	inject_end(&smmu_inval_fail_node);
+	inject_end(&smmu_inval_fail_batch);
+	WRITE_ONCE(smmu_inval_coarse, false);
+	test_exit(test);
+}
+
+KUNIT_ARRAY_PARAM(test_lock, test_locks, test_lock_desc);
+
+static struct kunit_case inject_cases[] = {
+	KUNIT_CASE_PARAM(inject_no_node, test_lock_gen_params),
+	KUNIT_CASE_PARAM(inject_full_batch, test_lock_gen_params),
+	KUNIT_CASE(inject_no_memory),
+	KUNIT_CASE_PARAM(inject_coarse, test_lock_gen_params),
+	{}
+};
+
+static struct kunit_suite inject_suite = {
+	.name = "smmu_inval_inject",
+	.exit = inject_exit,
+	.test_cases = inject_cases,
+};
+
+kunit_test_suite(inject_suite);
