@@ -22,7 +22,6 @@ static void count_warnings(struct console *console, const char *text,
 static struct console counter = {
 	.name = "smmu_inval",
 	.write = count_warnings,
-	.flags = CON_ENABLED,
 	.index = -1,
 };
 
@@ -33,6 +32,7 @@ static void watch_begin(void)
 	console_lock();
 	console_unlock();
 	warnings = 0;
+	counter.flags = CON_ENABLED;
 	register_console(&counter);
 }
 
@@ -177,9 +177,8 @@ static bool install_into_dead(struct test_dev *dev)
 #if defined(CONFIG_SMMU_INVAL_DEBUG) && defined(CONFIG_LOCKDEP)
 static bool flush_outside_the_lock(struct test_dev *dev)
 {
-	struct smmu_inval_batch batch;
+	CLASS(smmu_inval_batch, batch)(&dev->si);
 
-	__smmu_inval_batch_init(&batch, &dev->si);
 	scoped_guard(test_dev, dev)
 		smmu_inval_changed(&batch, 10, 20, SMMU_INVAL_UNMAP);
 	test_forget(dev);
@@ -293,54 +292,88 @@ static void debug_misuse(struct kunit *test)
 static u64 issue_backwards(struct smmu_inval *si,
 			   const struct smmu_inval_flush *flush)
 {
-	struct test_dev *dev = to_test_dev(si);
-
-	dev->issued++;
-	return 10 - dev->issued;
+	return 10 - ++to_test_dev(si)->issued;
 }
 
 static u64 issue_zero(struct smmu_inval *si,
 		      const struct smmu_inval_flush *flush)
 {
-	to_test_dev(si)->issued++;
 	return 0;
+}
+
+static void count_flush(struct smmu_inval *si,
+			const struct smmu_inval_flush *flush)
+{
+	to_test_dev(si)->flushes++;
+	if (flush->all)
+		to_test_dev(si)->flushes_all++;
 }
 
 static void wait_for_ticket(struct smmu_inval *si, u64 ticket)
 {
-	struct test_dev *dev = to_test_dev(si);
-
-	atomic_inc(&dev->waits);
-	atomic64_set(&dev->waited, ticket);
+	atomic64_set(&to_test_dev(si)->waited, ticket);
 }
 
-/* Tickets that decrease, or are none: who waits then waits for too much. */
+/*
+ * Tickets that decrease, or are none: nobody could wait for them, so all is
+ * flushed at once.
+ */
 static void debug_ticket(struct kunit *test)
 {
-	static const struct smmu_inval_ops ops[] = {
-		{ .flush_issue = issue_backwards, .flush_wait = wait_for_ticket },
-		{ .flush_issue = issue_zero, .flush_wait = wait_for_ticket },
+	static const struct {
+		struct smmu_inval_ops ops;
+		unsigned int good;
+	} cases[] = {
+		{ { .flush = count_flush, .flush_issue = issue_backwards,
+		    .flush_wait = wait_for_ticket }, 1 },
+		{ { .flush = count_flush, .flush_issue = issue_zero,
+		    .flush_wait = wait_for_ticket }, 0 },
 	};
 	struct smmu_inval_config cfg = test_config();
 	struct test_dev *dev;
 	unsigned int i, j, count;
 
-	for (i = 0; i < ARRAY_SIZE(ops); i++) {
-		dev = test_dev_new(test, TEST_MUTEX, &ops[i], &cfg);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		dev = test_dev_new(test, TEST_MUTEX, &cases[i].ops, &cfg);
 		watch_begin();
-		for (j = 0; j < 3; j++)
-			test_change(dev, 10, 20);
+		for (j = 0; j < 3; j++) {
+			CLASS(smmu_inval_drain, drain)(&dev->si);
+
+			test_change_deferred(dev, &drain, 10, 20);
+		}
 		count = watch_end();
 		KUNIT_EXPECT_EQ(test, count, 1);
-		KUNIT_EXPECT_EQ(test, dev->issued, 3);
-		KUNIT_EXPECT_EQ(test, atomic_read(&dev->waits), 3);
+		KUNIT_EXPECT_EQ(test, dev->flushes, 3 - cases[i].good);
+		KUNIT_EXPECT_EQ(test, dev->flushes_all, 3 - cases[i].good);
+		KUNIT_EXPECT_EQ(test, atomic64_read(&dev->waited),
+				9 * cases[i].good);
 		KUNIT_EXPECT_EQ(test, smmu_inval_classify(&dev->si,
 							  SMMU_INVAL_SOFT_DIRTY,
 							  NULL),
 				SMMU_INVAL_ZAP);
-		if (!i)
-			KUNIT_EXPECT_EQ(test, atomic64_read(&dev->waited), 9);
 	}
+}
+
+/* Page tables and nobody to free them: kept, as the device may use them. */
+static void debug_no_free_tables(struct kunit *test)
+{
+	static const struct smmu_inval_ops ops = { .flush = count_flush };
+	struct smmu_inval_config cfg = test_config();
+	struct test_table table = {};
+	struct test_dev *dev;
+	unsigned int i, count;
+
+	dev = test_dev_new(test, TEST_MUTEX, &ops, &cfg);
+	watch_begin();
+	for (i = 0; i < 3; i++) {
+		guard(test_dev)(dev);
+		CLASS(smmu_inval_batch, batch)(&dev->si);
+
+		smmu_inval_batch_free_later(&batch, &table.node);
+	}
+	count = watch_end();
+	KUNIT_EXPECT_EQ(test, count, 1);
+	KUNIT_EXPECT_EQ(test, dev->flushes_all, 3);
 }
 
 /* Once per boot, since there is no instance left to remember it. */
@@ -409,6 +442,7 @@ static void debug_legal(struct kunit *test)
 static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(debug_misuse, misuse_gen_params),
 	KUNIT_CASE(debug_ticket),
+	KUNIT_CASE(debug_no_free_tables),
 	KUNIT_CASE(debug_use_after_destroy),
 	KUNIT_CASE(debug_legal),
 	{}

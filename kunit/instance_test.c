@@ -145,7 +145,7 @@ static void instance_bad_ops(struct kunit *test)
 		{ { .flush = some_flush, .flush_issue = some_issue }, -EINVAL },
 		{ { .flush = some_flush, .flush_wait = some_wait }, -EINVAL },
 		{ { .flush = some_flush }, 0 },
-		{ { .flush_issue = some_issue, .flush_wait = some_wait }, 0 },
+		{ { .flush_issue = some_issue, .flush_wait = some_wait }, -EINVAL },
 		{ { .flush = some_flush, .flush_issue = some_issue,
 		    .flush_wait = some_wait }, 0 },
 	};

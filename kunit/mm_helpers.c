@@ -288,6 +288,13 @@ int mm_thread_join(struct kunit *test, struct mm_thread *thread)
 	return test_thread_join(test, &thread->thread);
 }
 
+int mm_advise(void *arg)
+{
+	const struct mm_advice *advice = arg;
+
+	return mm_sys_madvise(advice->addr, advice->len, advice->advice, 0, 0, 0);
+}
+
 /* The probe. */
 
 static struct mm_probe *to_mm_probe(struct mmu_notifier *mn)
@@ -371,6 +378,49 @@ void mm_probe_forget(struct mm_probe *probe)
 	memset(probe->ends, 0, sizeof(probe->ends));
 }
 
+static void mm_gate_hook(struct mm_probe *probe,
+			 const struct mmu_notifier_range *range)
+{
+	struct mm_gate *gate = probe->ctx;
+
+	if (range->start != gate->start || atomic_dec_if_positive(&gate->left) < 0)
+		return;
+	complete(&gate->arrived);
+	wait_for_completion_timeout(&gate->open, TEST_SOON);
+}
+
+/* The first invalidation that starts at @start waits in @probe. */
+void mm_gate_init(struct mm_gate *gate, struct mm_probe *probe,
+		  unsigned long start)
+{
+	gate->start = start;
+	atomic_set(&gate->left, 1);
+	init_completion(&gate->arrived);
+	init_completion(&gate->open);
+	probe->ctx = gate;
+	probe->start_hook = mm_gate_hook;
+}
+
+/* Until it is there. */
+bool mm_gate_wait(struct mm_gate *gate)
+{
+	return wait_for_completion_timeout(&gate->arrived, TEST_SOON);
+}
+
+void mm_gate_open(struct mm_gate *gate)
+{
+	complete_all(&gate->open);
+}
+
+struct mmu_notifier_range mm_range(struct mm_struct *mm,
+				   enum mmu_notifier_event event,
+				   unsigned long start, unsigned long end)
+{
+	return (struct mmu_notifier_range) {
+		.mm = mm, .event = event, .start = start, .end = end,
+	};
+}
+
 /* The driver: its lock. */
 
 void mm_dev_lock(struct mm_dev *dev, unsigned long *flags)
@@ -440,11 +490,12 @@ static struct smmu_inval_lock mm_dev_lock_init(struct mm_dev *dev)
 /* Its page table. */
 
 /* The part of a span that the device mirrors; false if there is none. */
-static bool mm_dev_clip(const struct mm_dev *dev, u64 start, u64 last,
+static bool mm_dev_clip(struct mm_dev *dev, u64 start, u64 last,
 			unsigned int *first, unsigned int *end)
 {
 	u64 top = mm_page(dev, dev->nr) - 1;
 
+	dev->odd += !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1);
 	if (start > top || last < dev->base)
 		return false;
 	*first = (max_t(u64, start, dev->base) - dev->base) >> PAGE_SHIFT;
@@ -714,23 +765,22 @@ struct mm_dev *mm_dev_new(struct kunit *test, enum test_lock_kind kind,
 }
 
 /* An interval covers what the device mirrors, and no more. */
-void mm_dev_bind(struct mm_dev *dev, enum mm_binding binding,
-		 struct mm_struct *mm)
+int mm_dev_try_bind(struct mm_dev *dev, enum mm_binding binding,
+		    struct mm_struct *mm)
 {
-	struct kunit *test = dev->test;
-	int ret;
+	int ret = 0;
 
 	dev->mm = mm;
 	switch (binding) {
 	case MM_UNBOUND:
-		return;
+		break;
 	case MM_MN:
 	case MM_TLB:
 		ret = smmu_inval_mn_init(&dev->smn, &dev->si,
 					 binding == MM_MN ? &smmu_inval_mn_ops :
 							    &smmu_inval_tlb_ops);
-		KUNIT_ASSERT_EQ(test, ret, 0);
-		ret = smmu_inval_mn_register(&dev->smn, mm);
+		if (!ret)
+			ret = smmu_inval_mn_register(&dev->smn, mm);
 		break;
 	case MM_INTERVAL:
 		ret = smmu_inval_interval_insert(&dev->ival, &dev->si, mm,
@@ -738,8 +788,15 @@ void mm_dev_bind(struct mm_dev *dev, enum mm_binding binding,
 						 mm_page(dev, dev->nr) - 1, 8);
 		break;
 	}
-	KUNIT_ASSERT_EQ(test, ret, 0);
-	dev->binding = binding;
+	if (!ret)
+		dev->binding = binding;
+	return ret;
+}
+
+void mm_dev_bind(struct mm_dev *dev, enum mm_binding binding,
+		 struct mm_struct *mm)
+{
+	KUNIT_ASSERT_EQ(dev->test, mm_dev_try_bind(dev, binding, mm), 0);
 }
 
 void mm_dev_unbind(struct mm_dev *dev)
@@ -796,7 +853,7 @@ static bool mm_dev_dead(struct mm_dev *dev)
 	return smmu_inval_is_dead(&dev->si);
 }
 
-static struct smmu_inval_cookie mm_dev_read_begin(struct mm_dev *dev)
+struct smmu_inval_cookie mm_dev_read_begin(struct mm_dev *dev)
 {
 	if (dev->binding == MM_INTERVAL)
 		return smmu_inval_interval_read_begin(&dev->ival);
@@ -805,13 +862,34 @@ static struct smmu_inval_cookie mm_dev_read_begin(struct mm_dev *dev)
 	};
 }
 
-static bool mm_dev_read_retry(struct mm_dev *dev, struct smmu_inval_cookie cookie,
-			      u64 start, u64 last)
+/* Under the lock. */
+static bool mm_dev_retry_locked(struct mm_dev *dev,
+				struct smmu_inval_cookie cookie,
+				u64 start, u64 last)
 {
 	if (dev->binding == MM_INTERVAL)
 		return smmu_inval_interval_read_retry(&dev->ival, cookie, start,
 						      last);
 	return smmu_inval_read_retry(&dev->si, cookie.si, start, last);
+}
+
+bool mm_dev_read_retry(struct mm_dev *dev, struct smmu_inval_cookie cookie,
+		       unsigned int page)
+{
+	unsigned long flags = 0;
+	bool retry;
+
+	mm_dev_lock(dev, &flags);
+	retry = mm_dev_retry_locked(dev, cookie, mm_page(dev, page),
+				    mm_page(dev, page + 1) - 1);
+	mm_dev_unlock(dev, flags);
+	return retry;
+}
+
+/* Would a fault that begins now have to wait? */
+bool mm_dev_pending(struct mm_dev *dev, unsigned int page)
+{
+	return mm_dev_read_retry(dev, mm_dev_read_begin(dev), page);
 }
 
 /*
@@ -839,7 +917,7 @@ int mm_dev_fault(struct mm_dev *dev, unsigned int i, bool write)
 		if (dev->fault_hook)
 			dev->fault_hook(dev);
 		mm_dev_lock(dev, &flags);
-		retry = mm_dev_read_retry(dev, cookie, start, last);
+		retry = mm_dev_retry_locked(dev, cookie, start, last);
 		if (!retry) {
 			smmu_inval_assert_may_install(&dev->si, start, last);
 			mm_dev_install(dev, i, page_to_pfn(page), write);
@@ -985,6 +1063,8 @@ void mm_dev_expect_coherent(struct mm_dev *dev, const char *where)
 	struct kunit *test = dev->test;
 	unsigned int i;
 
+	KUNIT_EXPECT_EQ_MSG(test, dev->odd, 0, "%s: spans of no whole pages",
+			    where);
 	for (i = 0; i < dev->nr; i++) {
 		struct mm_primary primary = mm_primary(dev->mm, mm_page(dev, i));
 		struct mm_pte pte = dev->table[i], tlb = dev->tlb[i];

@@ -146,6 +146,20 @@ void mm_thread_start(struct kunit *test, struct mm_thread *thread,
 int mm_thread_join(struct kunit *test, struct mm_thread *thread);
 
 /**
+ * struct mm_advice - madvise() as an argument of a thread
+ * @addr: of the range
+ * @len: its length
+ * @advice: MADV_*
+ */
+struct mm_advice {
+	unsigned long addr;
+	unsigned long len;
+	int advice;
+};
+
+int mm_advise(void *advice);
+
+/**
  * struct mm_event - one invalidation, as a plain mmu_notifier saw it
  */
 struct mm_event {
@@ -190,6 +204,32 @@ struct mm_probe {
 			 const struct mmu_notifier_range *range);
 	void *ctx;
 };
+
+/**
+ * struct mm_gate - a start hook that holds an invalidation open
+ * @start: of the range that has to wait; others pass
+ * @left: how many more have to wait
+ * @arrived: one is waiting
+ * @open: it may go on
+ *
+ * Never for longer than TEST_SOON, so that a failed test ends.
+ */
+struct mm_gate {
+	unsigned long start;
+	atomic_t left;
+	struct completion arrived;
+	struct completion open;
+};
+
+void mm_gate_init(struct mm_gate *gate, struct mm_probe *probe,
+		  unsigned long start);
+bool mm_gate_wait(struct mm_gate *gate);
+void mm_gate_open(struct mm_gate *gate);
+
+/* Core mm's own calls, for what no system call sends here. */
+struct mmu_notifier_range mm_range(struct mm_struct *mm,
+				   enum mmu_notifier_event event,
+				   unsigned long start, unsigned long end);
 
 struct mm_probe *mm_probe_new(struct kunit *test, struct mm_struct *mm);
 void mm_probe_forget(struct mm_probe *probe);
@@ -243,6 +283,7 @@ struct mm_pte {
  * @released: calls
  * @freed: calls
  * @retries: faults that had to start again
+ * @odd: spans that were not whole pages
  * @zap_hook: called in each zap, with the lock held
  * @flush_hook: called in each flush, with the lock held
  * @wait_hook: called in each wait for a ticket, without the lock
@@ -295,6 +336,7 @@ struct mm_dev {
 	unsigned int released;
 	unsigned int freed;
 	unsigned int retries;
+	unsigned int odd;
 
 	void (*zap_hook)(struct mm_dev *dev, const struct smmu_inval_span *span);
 	void (*flush_hook)(struct mm_dev *dev,
@@ -318,6 +360,8 @@ struct mm_dev *mm_dev_new(struct kunit *test, enum test_lock_kind kind,
 			  const struct smmu_inval_ops *ops,
 			  const struct smmu_inval_config *cfg,
 			  unsigned long base, unsigned int nr);
+int mm_dev_try_bind(struct mm_dev *dev, enum mm_binding binding,
+		    struct mm_struct *mm);
 void mm_dev_bind(struct mm_dev *dev, enum mm_binding binding,
 		 struct mm_struct *mm);
 void mm_dev_unbind(struct mm_dev *dev);
@@ -326,6 +370,10 @@ void mm_dev_destroy(struct mm_dev *dev);
 void mm_dev_lock(struct mm_dev *dev, unsigned long *flags);
 void mm_dev_unlock(struct mm_dev *dev, unsigned long flags);
 
+struct smmu_inval_cookie mm_dev_read_begin(struct mm_dev *dev);
+bool mm_dev_read_retry(struct mm_dev *dev, struct smmu_inval_cookie cookie,
+		       unsigned int page);
+bool mm_dev_pending(struct mm_dev *dev, unsigned int page);
 int mm_dev_fault(struct mm_dev *dev, unsigned int page, bool write);
 int mm_dev_hmm_fault(struct mm_dev *dev, unsigned int page, unsigned int nr,
 		     bool write);

@@ -284,7 +284,8 @@ static long op_clear_refs(struct mm_ctx *ctx)
 
 /* userfaultfd and PAGEMAP_SCAN. */
 
-#ifdef CONFIG_USERFAULTFD
+#if defined(CONFIG_USERFAULTFD) && \
+	(defined(CONFIG_HAVE_ARCH_USERFAULTFD_WP) || defined(UFFDIO_MOVE))
 static void uffd_ioctl(struct mm_ctx *ctx, unsigned int cmd, const void *arg,
 		       size_t len)
 {
@@ -431,7 +432,7 @@ static void prepare_pagemap_scan(struct mm_ctx *ctx)
 	};
 
 	prepare_anon(ctx);
-#if defined(CONFIG_USERFAULTFD) && defined(CONFIG_HAVE_ARCH_USERFAULTFD_WP)
+#ifdef CONFIG_PTE_MARKER_UFFD_WP
 	/* Elsewhere it says that it protects, and finds nothing that it may. */
 	uffd_open(ctx, UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
 		  ctx->base, ctx_len(ctx), UFFDIO_REGISTER_MODE_WP);

@@ -134,6 +134,7 @@ static const struct smmu_inval_ops race_ops = {
 };
 
 static const struct smmu_inval_ops race_ops_two_phase = {
+	.flush = race_flush,
 	.flush_issue = race_flush_issue,
 	.flush_wait = race_flush_wait,
 };

@@ -259,6 +259,7 @@ static void op_flush_wait(struct smmu_inval *si, u64 ticket)
 		/* Would sleep with a spinlock held: record it, do not do it. */
 		atomic_inc(&dev->waited_locked);
 		test_land(dev, ticket);
+		return;
 	}
 	if (!READ_ONCE(dev->parked))
 		test_land(dev, ticket);
@@ -303,13 +304,6 @@ const struct smmu_inval_ops test_ops_two_phase = {
 	.zap = op_zap,
 	.wrprotect = op_zap,
 	.decide = op_decide,
-	.flush_issue = op_flush_issue,
-	.flush_wait = op_flush_wait,
-	.free_tables = op_free_tables,
-};
-
-const struct smmu_inval_ops test_ops_both = {
-	.zap = op_zap,
 	.flush = op_flush,
 	.flush_issue = op_flush_issue,
 	.flush_wait = op_flush_wait,

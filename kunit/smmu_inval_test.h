@@ -122,7 +122,6 @@ static inline struct test_dev *to_test_dev(struct smmu_inval *si)
 
 extern const struct smmu_inval_ops test_ops;
 extern const struct smmu_inval_ops test_ops_two_phase;
-extern const struct smmu_inval_ops test_ops_both;
 extern const enum test_lock_kind test_locks[TEST_NR_LOCKS];
 
 struct smmu_inval_lock test_lock_init(struct test_dev *dev,

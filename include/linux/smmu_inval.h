@@ -19,6 +19,7 @@
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct dentry;
@@ -104,9 +105,9 @@ struct smmu_inval_flush {
 /**
  * struct smmu_inval_ops - what the library asks of a driver
  *
- * All but @flush (or the pair @flush_issue and @flush_wait) are optional for a
- * driver that uses the core only; a binding asks for those that it calls and
- * refuses an instance without them. None may fail (I6).
+ * All but @flush are optional for a driver that uses the core only; a binding
+ * asks for those that it calls and refuses an instance without them. None may
+ * fail (I6).
  */
 struct smmu_inval_ops {
 	/**
@@ -120,7 +121,8 @@ struct smmu_inval_ops {
 	/**
 	 * @wrprotect: as @zap, but the translations stay, readable. Nothing may
 	 * make them writable again except a fault that goes through
-	 * smmu_inval_read_retry(). Without it the library zaps.
+	 * smmu_inval_read_retry(). Exclusive and atomic access ends too.
+	 * Without it the library zaps.
 	 */
 	void (*wrprotect)(struct smmu_inval *si, struct smmu_inval_batch *batch,
 			  const struct smmu_inval_span *span);
@@ -135,7 +137,10 @@ struct smmu_inval_ops {
 	 * @add_ranges: translate the user addresses @span to the driver's
 	 * address space: call smmu_inval_add() for each part that the driver
 	 * may map, and @zap or @wrprotect get the same @span. Lock held.
-	 * Without it the driver's addresses are user addresses.
+	 * What was not reported must not become mappable before the end of
+	 * the invalidation: a driver whose translation of user addresses
+	 * changes waits for the open ones first, as KVM does when memslots
+	 * change. Without it the driver's addresses are user addresses.
 	 */
 	void (*add_ranges)(struct smmu_inval *si, struct smmu_inval_token *token,
 			   const struct smmu_inval_span *span);
@@ -147,13 +152,14 @@ struct smmu_inval_ops {
 	/**
 	 * @flush_issue: start the same and return a ticket at once. Tickets are
 	 * never 0 and never decrease; a ticket is done when all tickets up to
-	 * it are. Lock held.
+	 * it are. Lock held exclusively. Goes with @flush_wait.
 	 */
 	u64 (*flush_issue)(struct smmu_inval *si,
 			   const struct smmu_inval_flush *flush);
 	/**
 	 * @flush_wait: return when @ticket is done. Called without the lock,
-	 * by several callers at once.
+	 * by several callers at once. With start and end callbacks it must not
+	 * sleep, since those of the OOM reaper may not.
 	 */
 	void (*flush_wait)(struct smmu_inval *si, u64 ticket);
 	/**
@@ -164,7 +170,9 @@ struct smmu_inval_ops {
 	void (*free_tables)(struct smmu_inval *si, struct llist_node *tables);
 	/**
 	 * @release: the process is gone: stop the device from using its
-	 * address space, before the return. No lock held; may be called again.
+	 * address space, before the return. May be called again. Called
+	 * without the driver's lock; smmu_inval_mn_get() and _put() of the
+	 * same class wait for it.
 	 */
 	void (*release)(struct smmu_inval *si);
 	/**
@@ -248,6 +256,9 @@ struct smmu_inval_lock {
  *	whatever less the event would allow
  * @owner: pgmap owner of the driver's device memory, or NULL: MIGRATE and
  *	EXCLUSIVE events with this owner keep everything
+ * @late_debugfs: for instances that are made with mmap_lock held, as @alloc of
+ *	smmu_inval_mn_class_init() is: smmu_inval_mn_get() adds the directory in
+ *	debugfs, whose locks must not be taken inside of mmap_lock
  * @coarse: start with the coarse switch on, see smmu_inval_set_coarse()
  */
 struct smmu_inval_config {
@@ -262,6 +273,7 @@ struct smmu_inval_config {
 	u64 flush_pages;
 	unsigned long zap_events;
 	void *owner;
+	bool late_debugfs;
 	bool coarse;
 };
 
@@ -306,14 +318,13 @@ struct smmu_inval_token {
 	const void *mm;
 	unsigned long hva_start;
 	unsigned long hva_end;
-	u64 id;
 	unsigned int refs;
 	enum smmu_inval_event event;
 	bool overflowed;
 	bool deferred;
 };
 
-/* A completion: the range, and the sequence that it completed with. */
+/* A completion; its place in the ring is its sequence. */
 struct smmu_inval_done {
 	u64 start;
 	u64 last;
@@ -359,13 +370,11 @@ struct smmu_inval {
 	struct smmu_inval_token *free_tokens;
 	struct hlist_head *buckets;
 	unsigned int bucket_bits;
-	u64 next_id;
 	struct {
 		u64 start;
 		u64 last;
 		unsigned int users;
 		unsigned int anon;
-		u64 since;
 		struct smmu_inval_token token;
 	} overflow;
 
@@ -383,8 +392,9 @@ struct smmu_inval {
 	unsigned long magic;
 	unsigned long misused;
 #ifdef CONFIG_SMMU_INVAL_DEBUG
-	struct smmu_inval_batch *open_batch;
+	/* Who has unflushed spans, and the first of them. */
 	struct task_struct *open_task;
+	struct smmu_inval_span open_span;
 #endif
 };
 
@@ -483,26 +493,42 @@ static inline void smmu_inval_batch_flush(struct smmu_inval_batch *batch)
 		__smmu_inval_batch_flush(batch);
 }
 
-static inline void __smmu_inval_batch_init(struct smmu_inval_batch *batch,
-					   struct smmu_inval *si)
+/* By hand, since DEFINE_CLASS() gives the destructor a copy of the object. */
+typedef struct smmu_inval_batch class_smmu_inval_batch_t;
+
+static inline struct smmu_inval_batch
+class_smmu_inval_batch_constructor(struct smmu_inval *si)
 {
+	struct smmu_inval_batch batch;
+
 	/* Not the spans: they are most of it, and nr says which are valid. */
-	batch->si = si;
-	batch->drain = NULL;
-	batch->tables = NULL;
-	batch->nr = 0;
-	batch->all = false;
+	batch.si = si;
+	batch.drain = NULL;
+	batch.tables = NULL;
+	batch.nr = 0;
+	batch.all = false;
+	return batch;
 }
 
-DEFINE_CLASS(smmu_inval_batch, struct smmu_inval_batch,
-	     smmu_inval_batch_flush(&_T),
-	     ({ struct smmu_inval_batch b; __smmu_inval_batch_init(&b, si); b; }),
-	     struct smmu_inval *si)
+static inline void
+class_smmu_inval_batch_destructor(struct smmu_inval_batch *batch)
+{
+	smmu_inval_batch_flush(batch);
+}
 
-DEFINE_CLASS(smmu_inval_drain, struct smmu_inval_drain,
-	     smmu_inval_drain_finish(&_T),
-	     ((struct smmu_inval_drain){ .si = si }),
-	     struct smmu_inval *si)
+typedef struct smmu_inval_drain class_smmu_inval_drain_t;
+
+static inline struct smmu_inval_drain
+class_smmu_inval_drain_constructor(struct smmu_inval *si)
+{
+	return (struct smmu_inval_drain){ .si = si };
+}
+
+static inline void
+class_smmu_inval_drain_destructor(struct smmu_inval_drain *drain)
+{
+	smmu_inval_drain_finish(drain);
+}
 
 /* Fault side. */
 
@@ -651,7 +677,7 @@ enum smmu_inval_action smmu_inval_verdict(const struct smmu_inval_look *look,
  * @changed: pages whose translation was removed or write-protected
  * @kept: pages whose translation smmu_inval_verdict() kept
  * @deferred: pages left alone at start, to be decided at end
- * @flushed: pages flushed for it
+ * @flushed: pages flushed for it, range by range; see flushes_all for the rest
  */
 struct smmu_inval_event_stats {
 	u64 callbacks;
@@ -725,17 +751,33 @@ struct smmu_inval_mn {
 extern const struct mmu_notifier_ops smmu_inval_mn_ops;
 extern const struct mmu_notifier_ops smmu_inval_tlb_ops;
 
-void smmu_inval_mn_ops_init(struct mmu_notifier_ops *ops,
-			    const struct mmu_notifier_ops *base,
-			    struct mmu_notifier *(*alloc)(struct mm_struct *mm));
 int smmu_inval_mn_init(struct smmu_inval_mn *smn, struct smmu_inval *si,
 		       const struct mmu_notifier_ops *ops);
 int smmu_inval_mn_register(struct smmu_inval_mn *smn, struct mm_struct *mm);
 void smmu_inval_mn_unregister(struct smmu_inval_mn *smn);
-struct smmu_inval_mn *smmu_inval_mn_get(const struct mmu_notifier_ops *ops,
+
+/**
+ * struct smmu_inval_mn_class - a driver's bindings, one for each process
+ * @ops: what they are bound with
+ *
+ * For drivers that want one instance for each process, shared by all that ask
+ * for it with smmu_inval_mn_get(). The other fields are private to the library.
+ */
+struct smmu_inval_mn_class {
+	struct mmu_notifier_ops ops;
+	/* private: */
+	struct mutex lock;
+	atomic_t live;
+	wait_queue_head_t gone;
+};
+
+void smmu_inval_mn_class_init(struct smmu_inval_mn_class *class,
+			      const struct mmu_notifier_ops *base,
+			      struct mmu_notifier *(*alloc)(struct mm_struct *mm));
+void smmu_inval_mn_synchronize(struct smmu_inval_mn_class *class);
+struct smmu_inval_mn *smmu_inval_mn_get(struct smmu_inval_mn_class *class,
 					struct mm_struct *mm);
 void smmu_inval_mn_put(struct smmu_inval_mn *smn);
-void smmu_inval_mn_synchronize(void);
 
 /* Binding to interval notifiers. */
 
@@ -764,6 +806,8 @@ struct smmu_inval_interval {
 	/* Records pushed out of the ring while they may be pending. */
 	struct smmu_inval_record hull;
 	bool hull_used;
+	/* Up to this one, not all records are in the ring or in the hull. */
+	unsigned long lost;
 	bool dead;
 	/* Never inserted: hmm_range_fault() checks it, and finds no change. */
 	struct mmu_interval_notifier still;
@@ -773,12 +817,14 @@ struct smmu_inval_interval {
 
 /**
  * struct smmu_inval_cookie - when a fault through the interval binding began
- * @ival: as seen by the notifier
- * @si: as seen by the instance
+ * @si: the instance's cookie
+ * @quiet: up to which sequence of the mm everything was over by then
+ * @settled: whether @quiet is known
  */
 struct smmu_inval_cookie {
-	u64 ival;
 	u64 si;
+	unsigned long quiet;
+	bool settled;
 };
 
 int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
@@ -793,6 +839,27 @@ bool smmu_inval_interval_read_retry(struct smmu_inval_interval *ival,
 int smmu_inval_interval_wait(struct smmu_inval_interval *ival,
 			     u64 start, u64 last);
 bool smmu_inval_interval_is_dead(const struct smmu_inval_interval *ival);
+
+#ifdef CONFIG_SMMU_INVAL_DEBUG
+void smmu_inval_interval_assert_may_install(struct smmu_inval_interval *ival,
+					    u64 start, u64 last);
+#else
+/**
+ * smmu_inval_interval_assert_may_install() - check an installation
+ * @ival: the interval that covers it
+ * @start: first user address that is installed
+ * @last: its last user address, inclusive
+ *
+ * smmu_inval_assert_may_install(), for what the interval knows too.
+ *
+ * Context: the driver's lock held, at least shared.
+ */
+static inline void
+smmu_inval_interval_assert_may_install(struct smmu_inval_interval *ival,
+				       u64 start, u64 last)
+{
+}
+#endif
 
 /**
  * smmu_inval_interval_notifier() - the notifier for struct hmm_range

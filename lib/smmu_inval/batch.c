@@ -107,8 +107,8 @@ void smmu_inval_changed(struct smmu_inval_batch *batch, u64 start, u64 last,
 		batch->all = true;
 		return;
 	}
-	smmu_inval_debug_section(si, batch);
-	smmu_inval_debug_open(batch);
+	smmu_inval_debug_section(si);
+	smmu_inval_debug_open(si, start, last, event);
 	smmu_inval_count(si, event[event].changed,
 			 smmu_inval_pages(si, start, last));
 	trace_smmu_inval_change(si, event, start, last);
@@ -128,8 +128,8 @@ EXPORT_SYMBOL_GPL(smmu_inval_changed);
 void smmu_inval_batch_all(struct smmu_inval_batch *batch)
 {
 	smmu_inval_assert_held(batch->si);
-	smmu_inval_debug_section(batch->si, batch);
-	smmu_inval_debug_open(batch);
+	smmu_inval_debug_section(batch->si);
+	smmu_inval_debug_open(batch->si, 0, U64_MAX, SMMU_INVAL_NR_EVENTS);
 	batch->all = true;
 }
 EXPORT_SYMBOL_GPL(smmu_inval_batch_all);
@@ -150,7 +150,14 @@ void smmu_inval_batch_free_later(struct smmu_inval_batch *batch,
 				 struct llist_node *table)
 {
 	smmu_inval_assert_held(batch->si);
-	smmu_inval_debug_open(batch);
+	if (!batch->si->ops->free_tables) {
+		/* Leaked, which is the safe side. */
+		smmu_inval_misuse(batch->si, "no free_tables for a table", 0,
+				  U64_MAX, SMMU_INVAL_NR_EVENTS);
+		batch->all = true;
+		return;
+	}
+	smmu_inval_debug_open(batch->si, 0, U64_MAX, SMMU_INVAL_NR_EVENTS);
 	table->next = batch->tables;
 	batch->tables = table;
 }
@@ -166,7 +173,8 @@ EXPORT_SYMBOL_GPL(smmu_inval_batch_free_later);
  * An invalidation also has to wait for the flushes of others that overlap, see
  * smmu_inval_drain_range().
  *
- * Context: the driver's lock held. Does not sleep.
+ * Context: the driver's lock held, exclusively for each flush of the batch: what
+ * is in flight is recorded under it. Does not sleep.
  */
 void smmu_inval_batch_defer(struct smmu_inval_batch *batch,
 			    struct smmu_inval_drain *drain)
@@ -225,17 +233,17 @@ static void batch_issue(struct smmu_inval_batch *batch,
 	u64 ticket = si->ops->flush_issue(si, flush);
 	unsigned int i;
 
+	smmu_inval_assert_held_excl(si);
 	if (!ticket || ticket < si->last_ticket) {
+		struct smmu_inval_flush all = { .all = true };
+
+		/* Nobody could wait for it: so it is over before the unlock. */
 		smmu_inval_misuse(si, "flush ticket went backwards", 0,
 				  U64_MAX, SMMU_INVAL_NR_EVENTS);
-		ticket = max(ticket, si->last_ticket);
-	}
-	si->last_ticket = ticket;
-	if (!batch->drain) {
-		si->ops->flush_wait(si, ticket);
-		smmu_inval_flight_landed(si, ticket);
+		si->ops->flush(si, &all);
 		return;
 	}
+	si->last_ticket = ticket;
 	if (flush->all)
 		smmu_inval_flight_add(si, 0, U64_MAX, ticket);
 	for (i = 0; i < flush->nr; i++)
@@ -278,7 +286,7 @@ void __smmu_inval_batch_flush(struct smmu_inval_batch *batch)
 					      U64_MAX,
 				  batch->nr ? __ffs(batch->spans[0].events) :
 					      SMMU_INVAL_NR_EVENTS);
-	smmu_inval_debug_closed(batch);
+	smmu_inval_debug_closed(si);
 
 	if (batch_wants_all(batch)) {
 		flush.all = true;
@@ -286,7 +294,7 @@ void __smmu_inval_batch_flush(struct smmu_inval_batch *batch)
 	}
 	batch_count(batch, flush.all);
 	trace_smmu_inval_flush(si, &flush);
-	if (si->ops->flush_issue && (batch->drain || !si->ops->flush))
+	if (batch->drain)
 		batch_issue(batch, &flush);
 	else
 		si->ops->flush(si, &flush);

@@ -49,38 +49,43 @@ static inline bool smmu_inval_pte_accessible(pte_t pte)
 	return pte_get_bits(pte, _PAGE_PRESENT);
 }
 #elif defined(CONFIG_X86)
-#define SMMU_INVAL_X86_ACCESSIBLE(flags)	\
-	(((flags) & (_PAGE_PRESENT | _PAGE_USER)) == \
-	 (_PAGE_PRESENT | _PAGE_USER))
+/* A protection key may be what makes memory execute-only: not on the list. */
+static inline bool smmu_inval_x86_accessible(unsigned long flags)
+{
+	return (flags & (_PAGE_PRESENT | _PAGE_USER)) ==
+	       (_PAGE_PRESENT | _PAGE_USER) && !pte_flags_pkey(flags);
+}
 
 static inline bool smmu_inval_pte_accessible(pte_t pte)
 {
-	return SMMU_INVAL_X86_ACCESSIBLE(pte_flags(pte));
+	return smmu_inval_x86_accessible(pte_flags(pte));
 }
 
 static inline bool smmu_inval_pmd_accessible(pmd_t pmd)
 {
-	return SMMU_INVAL_X86_ACCESSIBLE(pmd_flags(pmd));
+	return smmu_inval_x86_accessible(pmd_flags(pmd));
 }
 
 static inline bool smmu_inval_pud_accessible(pud_t pud)
 {
-	return SMMU_INVAL_X86_ACCESSIBLE(pud_flags(pud));
+	return smmu_inval_x86_accessible(pud_flags(pud));
 }
 #elif defined(CONFIG_ARM64)
 static inline bool smmu_inval_pte_accessible(pte_t pte)
 {
-	return pte_valid(pte);
+	/* Execute-only is valid, and not for the user to read. */
+	return (pte_val(pte) & (PTE_VALID | PTE_USER)) ==
+	       (PTE_VALID | PTE_USER);
 }
 
 static inline bool smmu_inval_pmd_accessible(pmd_t pmd)
 {
-	return pte_valid(pmd_pte(pmd));
+	return smmu_inval_pte_accessible(pmd_pte(pmd));
 }
 
 static inline bool smmu_inval_pud_accessible(pud_t pud)
 {
-	return pte_valid(pud_pte(pud));
+	return smmu_inval_pte_accessible(pud_pte(pud));
 }
 #endif
 

@@ -8,6 +8,7 @@
  */
 #include <linux/build_bug.h>
 #include <linux/mmu_notifier.h>
+#include <trace/events/smmu_inval.h>
 
 #include "internal.h"
 
@@ -104,6 +105,7 @@ bool smmu_inval_range_hva(struct smmu_inval *si, unsigned long start,
 {
 	if (start >= end) {
 		smmu_inval_count(si, odd_ranges, 1);
+		trace_smmu_inval_odd(si, __ffs(span->events), start, end);
 		span->start = 0;
 		span->last = ULONG_MAX;
 		return false;
@@ -122,6 +124,12 @@ bool smmu_inval_ignores(enum smmu_inval_event event,
 			enum smmu_inval_action action)
 {
 	return event == SMMU_INVAL_EXCLUSIVE && action == SMMU_INVAL_KEEP;
+}
+
+/* Are the driver's addresses those of the process? */
+bool smmu_inval_has_hvas(const struct smmu_inval *si)
+{
+	return !si->ops->add_ranges && si->cfg.page_shift == PAGE_SHIFT;
 }
 
 /* Do at once what the event demands. The lock is held. */

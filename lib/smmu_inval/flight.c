@@ -25,7 +25,25 @@
 static bool flight_is_up(const struct smmu_inval *si,
 			 const struct smmu_inval_flight *flight)
 {
-	return flight->ticket > (u64)atomic64_read(&si->landed);
+	/*
+	 * Pairs with the cmpxchg in smmu_inval_flight_landed(): who skips the
+	 * wait must also see what the device wrote before the flush was over.
+	 */
+	return flight->ticket > (u64)atomic64_read_acquire(&si->landed);
+}
+
+/* For callbacks that may not wait. The lock is held. */
+bool smmu_inval_flight_overlaps(const struct smmu_inval *si, u64 start,
+				u64 last)
+{
+	unsigned int i;
+
+	for (i = 0; i < SMMU_INVAL_FLIGHTS; i++)
+		if (smmu_inval_overlaps(start, last, si->flights[i].start,
+					si->flights[i].last) &&
+		    flight_is_up(si, &si->flights[i]))
+			return true;
+	return false;
 }
 
 /* The lock is held. Past the last slot, flights share one (I5). */

@@ -21,16 +21,21 @@
  *
  * Fault side::
  *
- *	again:
+ *	while (!smmu_inval_is_dead(&drv->si)) {
  *		cookie = smmu_inval_read_begin(&drv->si);
  *		... fault the pages in ...
  *		mutex_lock(&drv->lock);
- *		if (smmu_inval_read_retry(&drv->si, cookie, start, last)) {
+ *		if (!smmu_inval_read_retry(&drv->si, cookie, start, last)) {
+ *			... install ...
  *			mutex_unlock(&drv->lock);
- *			goto again;
+ *			return 0;
  *		}
- *		... install ...
+ *		wait = smmu_inval_wait_prepare(&drv->si, &waiter, start, last);
  *		mutex_unlock(&drv->lock);
+ *		if (wait && smmu_inval_wait(&waiter))
+ *			break;
+ *	}
+ *	return -EFAULT;
  *
  * Most drivers do not call begin and end themselves, but bind the instance to
  * a process: see mn.c, interval.c and tlb.c.
@@ -53,12 +58,8 @@ static bool config_is_valid(const struct smmu_inval_ops *ops,
 		return false;
 	if (cfg->lock.kind == SMMU_INVAL_NO_LOCK || !cfg->lock.lock)
 		return false;
-	/* One way to flush at the least, and never half of a pair. */
-	if (!ops->flush && !ops->flush_issue)
+	if (!ops->flush || !ops->flush_issue != !ops->flush_wait)
 		return false;
-	if (!ops->flush_issue != !ops->flush_wait)
-		return false;
-	/* User addresses that become GFNs cannot be compared with GFNs. */
 	if (cfg->start > cfg->last || cfg->page_shift > PAGE_SHIFT)
 		return false;
 	return is_power_of_2(cfg->nr_history) &&

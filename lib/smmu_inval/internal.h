@@ -121,6 +121,8 @@ void smmu_inval_wake(struct smmu_inval *si);
 void smmu_inval_flight_add(struct smmu_inval *si, u64 start, u64 last,
 			   u64 ticket);
 void smmu_inval_flight_landed(struct smmu_inval *si, u64 ticket);
+bool smmu_inval_flight_overlaps(const struct smmu_inval *si, u64 start,
+				u64 last);
 
 /* event.c */
 
@@ -128,6 +130,7 @@ enum smmu_inval_event
 smmu_inval_range_event(const struct mmu_notifier_range *range);
 bool smmu_inval_range_hva(struct smmu_inval *si, unsigned long start,
 			  unsigned long end, struct smmu_inval_span *span);
+bool smmu_inval_has_hvas(const struct smmu_inval *si);
 bool smmu_inval_ignores(enum smmu_inval_event event,
 			enum smmu_inval_action action);
 void smmu_inval_apply(struct smmu_inval *si, struct smmu_inval_batch *batch,
@@ -145,6 +148,7 @@ extern struct workqueue_struct *smmu_inval_wq;
 
 int smmu_inval_stats_init(struct smmu_inval *si);
 void smmu_inval_stats_free(struct smmu_inval *si);
+void smmu_inval_debugfs_add(struct smmu_inval *si);
 void smmu_inval_debugfs_init(void);
 void smmu_inval_debugfs_exit(void);
 
@@ -155,10 +159,10 @@ void smmu_inval_misuse(struct smmu_inval *si, const char *what,
 
 #ifdef CONFIG_SMMU_INVAL_DEBUG
 bool smmu_inval_debug_alive(struct smmu_inval *si, const char *who);
-void smmu_inval_debug_section(struct smmu_inval *si,
-			      struct smmu_inval_batch *batch);
-void smmu_inval_debug_open(struct smmu_inval_batch *batch);
-void smmu_inval_debug_closed(struct smmu_inval_batch *batch);
+void smmu_inval_debug_section(struct smmu_inval *si);
+void smmu_inval_debug_open(struct smmu_inval *si, u64 start, u64 last,
+			   enum smmu_inval_event event);
+void smmu_inval_debug_closed(struct smmu_inval *si);
 void smmu_inval_debug_retire(struct smmu_inval *si);
 #else
 static inline bool smmu_inval_debug_alive(struct smmu_inval *si,
@@ -167,10 +171,11 @@ static inline bool smmu_inval_debug_alive(struct smmu_inval *si,
 	return true;
 }
 
-static inline void smmu_inval_debug_section(struct smmu_inval *si,
-					    struct smmu_inval_batch *batch) { }
-static inline void smmu_inval_debug_open(struct smmu_inval_batch *batch) { }
-static inline void smmu_inval_debug_closed(struct smmu_inval_batch *batch) { }
+static inline void smmu_inval_debug_section(struct smmu_inval *si) { }
+static inline void smmu_inval_debug_open(struct smmu_inval *si, u64 start,
+					 u64 last,
+					 enum smmu_inval_event event) { }
+static inline void smmu_inval_debug_closed(struct smmu_inval *si) { }
 static inline void smmu_inval_debug_retire(struct smmu_inval *si) { }
 #endif
 

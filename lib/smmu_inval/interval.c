@@ -7,29 +7,47 @@
  * anything at all. So each callback leaves a record: its range, and the mm's
  * sequence that it came with. The record is pending range and completion in
  * one. mmu_interval_read_begin() returns a sequence after everything up to it
- * is over, and until it has, a record with a later sequence may be pending:
+ * is over: quiet. A record with a later sequence may be pending.
  *
  *	fault					invalidate()
  *	-----					------------
- *	cookie
+ *	cookie = quiet
  *	reads the primary page table
  *						lock, set_seq, record, zap,
  *						unlock
  *	lock
- *	an overlapping record is newer
- *	than the cookie: retry; unlock
+ *	a record later than the cookie
+ *	overlaps: retry; unlock
  *	mmu_interval_read_begin() waits
  *						(core mm) invalidation is over
- *	all records up to its return
- *	value are over
- *	new cookie, starts again
+ *	quiet is the record's sequence
+ *	starts again
  *
- * A fault that overlaps no record goes on at once, whatever else happens in
- * the notifier or in the mm, and that is why one large notifier can be precise.
+ * It is the cookie's quiet that counts, not the current one. A record that was
+ * pending when a fault read the primary page table may be over when the fault
+ * checks, because another fault waited for it, and what was read is still from
+ * before:
  *
- * Records come with sequences that do not decrease: the mm's sequence moves
- * only when none of its callbacks is left running. So the newest records are
- * the ones that may be pending, and a search can stop at the first that is not.
+ *	fault 1			fault 2			invalidate()
+ *	-------			-------			------------
+ *							record
+ *	cookie
+ *	reads the old entry
+ *							entry changes; is over
+ *				waits, moves quiet
+ *	must retry
+ *
+ * And since everything that comes after a cookie has a later sequence than the
+ * cookie's quiet, this one comparison finds both what was pending and what came
+ * since.
+ *
+ * A fault that overlaps no such record goes on at once, whatever else happens
+ * in the notifier or in the mm, and that is why one large notifier can be
+ * precise.
+ *
+ * Sequences of records do not decrease: the mm's moves only when none of its
+ * callbacks is left running. So a search can stop at the first record that was
+ * over.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -69,115 +87,108 @@ static bool record_overlaps(const struct smmu_inval_record *record,
 }
 
 /* The i-th newest record. */
-static struct smmu_inval_record *record_at(struct smmu_inval_interval *ival,
-					   u64 i)
+static const struct smmu_inval_record *
+record_at(const struct smmu_inval_interval *ival, u64 i)
 {
 	return &ival->records[(ival->seq - 1 - i) & (ival->nr_records - 1)];
 }
 
-static u64 records_valid(const struct smmu_inval_interval *ival)
-{
-	return min_t(u64, ival->seq, ival->nr_records);
-}
-
-/* A record that may be pending leaves the ring: it stays covered (I5). */
-static void hull_take(struct smmu_inval_interval *ival,
-		      const struct smmu_inval_record *record)
+/*
+ * The oldest record makes room for a new one. If it may be pending it stays
+ * covered, by a hull (I5). If it is over, no new fault minds it; one with a
+ * cookie from before it was over retries, wherever it is. A hull that is over
+ * is begun anew, and so is as lost.
+ */
+static void record_evict(struct smmu_inval_interval *ival,
+			 const struct smmu_inval_record *record)
 {
 	struct smmu_inval_record *hull = &ival->hull;
 
-	if (!ival->hull_used || !may_be_pending(ival, hull->mm_seq)) {
-		*hull = *record;
-		ival->hull_used = true;
-	} else {
+	if (!may_be_pending(ival, record->mm_seq)) {
+		ival->lost = record->mm_seq;
+		return;
+	}
+	if (ival->hull_used && may_be_pending(ival, hull->mm_seq)) {
 		hull->start = min(hull->start, record->start);
 		hull->last = max(hull->last, record->last);
 		hull->mm_seq = record->mm_seq;
+	} else {
+		if (ival->hull_used)
+			ival->lost = hull->mm_seq;
+		*hull = *record;
+		ival->hull_used = true;
 	}
 	smmu_inval_count(ival->si, overflow_pending, 1);
-	trace_smmu_inval_overflow(ival->si, SMMU_INVAL_COVER_RECORD, record->start,
-				  record->last);
+	trace_smmu_inval_overflow(ival->si, SMMU_INVAL_COVER_RECORD,
+				  record->start, record->last);
 }
 
 static void record_add(struct smmu_inval_interval *ival, u64 start, u64 last,
 		       unsigned long mm_seq)
 {
-	struct smmu_inval_record *oldest;
+	struct smmu_inval_record *record;
 
-	if (ival->seq >= ival->nr_records) {
-		oldest = record_at(ival, ival->nr_records - 1);
-		if (may_be_pending(ival, oldest->mm_seq))
-			hull_take(ival, oldest);
-	}
-	ival->records[ival->seq & (ival->nr_records - 1)] =
-		(struct smmu_inval_record) {
-			.start = start,
-			.last = last,
-			.mm_seq = mm_seq,
-		};
-	/* Pairs with the acquire in smmu_inval_interval_read_begin(). */
-	smp_store_release(&ival->seq, ival->seq + 1);
+	record = &ival->records[ival->seq & (ival->nr_records - 1)];
+	if (ival->seq >= ival->nr_records)
+		record_evict(ival, record);
+	record->start = start;
+	record->last = last;
+	record->mm_seq = mm_seq;
+	ival->seq++;
 }
 
-/* May something be pending that overlaps? The lock is held. */
-static enum smmu_inval_hit pending_hit(struct smmu_inval_interval *ival,
+/*
+ * Does something overlap that was not over by @quiet, or came since? The lock
+ * is held, at least shared.
+ */
+static enum smmu_inval_hit records_hit(const struct smmu_inval_interval *ival,
+				       bool settled, unsigned long quiet,
 				       u64 start, u64 last)
 {
+	u64 i, valid = min_t(u64, ival->seq, ival->nr_records);
+	bool coarse = smmu_inval_is_coarse(ival->si);
 	enum smmu_inval_hit hit = SMMU_INVAL_MISS;
-	struct smmu_inval_record *record;
-	u64 i;
 
 	/* Inserted while the mm was busy: nobody knows with what. */
-	if (!ival->settled)
+	if (!settled)
 		hit = SMMU_INVAL_MAYBE;
-	for (i = 0; i < records_valid(ival); i++) {
-		record = record_at(ival, i);
-		if (!may_be_pending(ival, record->mm_seq))
-			break;
+	for (i = 0; i < valid; i++) {
+		const struct smmu_inval_record *record = record_at(ival, i);
+
+		if (settled && !seq_after(record->mm_seq, quiet))
+			return hit;
 		if (record_overlaps(record, start, last))
 			return SMMU_INVAL_HIT;
-		if (smmu_inval_is_coarse(ival->si))
+		if (coarse)
 			hit = SMMU_INVAL_MAYBE;
 	}
-	if (ival->hull_used && may_be_pending(ival, ival->hull.mm_seq) &&
-	    (record_overlaps(&ival->hull, start, last) ||
-	     smmu_inval_is_coarse(ival->si)))
+	/* All of the ring came later: what is not in it any more may have too. */
+	if (ival->hull_used && settled && seq_after(ival->hull.mm_seq, quiet) &&
+	    (coarse || record_overlaps(&ival->hull, start, last)))
 		hit = SMMU_INVAL_MAYBE;
+	if (settled && seq_after(ival->lost, quiet)) {
+		smmu_inval_count(ival->si, overflow_history, 1);
+		hit = SMMU_INVAL_MAYBE;
+	}
 	return hit;
 }
 
-/* Did something that overlaps come since the cookie? The lock is held. */
-static enum smmu_inval_hit done_hit(struct smmu_inval_interval *ival,
-				    u64 cookie, u64 start, u64 last)
+/* What a fault that begins now would have to wait for. */
+static enum smmu_inval_hit pending_hit(const struct smmu_inval_interval *ival,
+				       u64 start, u64 last)
 {
-	u64 since = ival->seq - cookie, i;
-
-	if (!since)
-		return SMMU_INVAL_MISS;
-	for (i = 0; i < min(since, records_valid(ival)); i++)
-		if (record_overlaps(record_at(ival, i), start, last))
-			return SMMU_INVAL_HIT;
-	if (since > ival->nr_records) {
-		smmu_inval_count(ival->si, overflow_history, 1);
-		return SMMU_INVAL_MAYBE;
-	}
-	return smmu_inval_is_coarse(ival->si) ? SMMU_INVAL_MAYBE :
-						SMMU_INVAL_MISS;
+	return records_hit(ival, ival->settled, ival->quiet, start, last);
 }
 
 /* False if the caller may not sleep and the lock would have to. */
-static bool interval_lock(struct smmu_inval *si,
-			  const struct mmu_notifier_range *range,
+static bool interval_lock(struct smmu_inval *si, bool blockable,
 			  unsigned long *flags)
 {
-	if (!mmu_notifier_range_blockable(range) &&
-	    (smmu_inval_should_fail(nonblock) ||
-	     (smmu_inval_lock_sleeps(si) && !smmu_inval_trylock(si, flags)))) {
-		smmu_inval_count(si, eagain, 1);
+	if (!blockable && smmu_inval_should_fail(nonblock))
 		return false;
-	}
-	if (mmu_notifier_range_blockable(range) || !smmu_inval_lock_sleeps(si))
-		smmu_inval_lock(si, flags);
+	if (!blockable && smmu_inval_lock_sleeps(si))
+		return smmu_inval_trylock(si, flags);
+	smmu_inval_lock(si, flags);
 	return true;
 }
 
@@ -185,6 +196,7 @@ static bool invalidate(struct smmu_inval_interval *ival,
 		       const struct mmu_notifier_range *range,
 		       unsigned long cur_seq, struct smmu_inval_drain *drain)
 {
+	bool blockable = mmu_notifier_range_blockable(range), done = true;
 	enum smmu_inval_event event = smmu_inval_range_event(range);
 	struct smmu_inval *si = ival->si;
 	struct smmu_inval_span span = { .events = BIT(event) };
@@ -201,25 +213,36 @@ static bool invalidate(struct smmu_inval_interval *ival,
 	span.start = max_t(u64, span.start, ival->mni.interval_tree.start);
 	span.last = min_t(u64, span.last, ival->mni.interval_tree.last);
 
-	if (!interval_lock(si, range, &flags))
+	if (!interval_lock(si, blockable, &flags)) {
+		smmu_inval_count(si, eagain, 1);
 		return false;
+	}
 	mmu_interval_set_seq(&ival->mni, cur_seq);
 	record_add(ival, span.start, span.last, cur_seq);
 	smmu_inval_count(si, event[event].callbacks, 1);
 	smmu_inval_count(si, event[event].asked,
 			 smmu_inval_pages(si, span.start, span.last));
 	trace_smmu_inval_begin(si, event);
+	trace_smmu_inval_add(si, event, span.start, span.last);
 	if (event == SMMU_INVAL_RELEASE)
 		WRITE_ONCE(ival->dead, true);
 	{
 		CLASS(smmu_inval_batch, batch)(si);
 
-		smmu_inval_batch_defer(&batch, drain);
+		/* Who may not wait flushes at once. */
+		if (blockable)
+			smmu_inval_batch_defer(&batch, drain);
 		smmu_inval_apply(si, &batch, &span, action);
 	}
-	smmu_inval_drain_range(drain, span.start, span.last);
+	if (blockable) {
+		smmu_inval_drain_range(drain, span.start, span.last);
+	} else if (smmu_inval_flight_overlaps(si, span.start, span.last)) {
+		/* Nor for the flush of another: the caller has to go away. */
+		smmu_inval_count(si, eagain, 1);
+		done = false;
+	}
 	smmu_inval_unlock(si, flags);
-	return true;
+	return done;
 }
 
 static bool interval_invalidate(struct mmu_interval_notifier *mni,
@@ -249,7 +272,7 @@ static bool interval_invalidate_start(struct mmu_interval_notifier *mni,
 	struct smmu_inval_second_pass *second = ival->second;
 	bool done;
 
-	if (!ival->si->ops->flush_issue)
+	if (!second)
 		return interval_invalidate(mni, range, cur_seq);
 	if (test_and_set_bit_lock(0, &second->busy)) {
 		smmu_inval_count(ival->si, single_pass, 1);
@@ -305,8 +328,8 @@ int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 {
 	int ret;
 
-	if (!si->ops || !si->ops->zap || !is_power_of_2(nr_records) ||
-	    start > last || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
+	if (!si->ops || !si->ops->zap || !smmu_inval_has_hvas(si) ||
+	    !is_power_of_2(nr_records) || start > last || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
 		return -EINVAL;
 	/* The length has to fit; the last page is never the user's. */
 	if (start == 0 && last == ULONG_MAX)
@@ -315,10 +338,11 @@ int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 	memset(ival, 0, sizeof(*ival));
 	ival->si = si;
 	ival->nr_records = nr_records;
-	ival->records = kvcalloc(nr_records, sizeof(*ival->records),
-				 GFP_KERNEL);
-	ival->second = kzalloc(sizeof(*ival->second), GFP_KERNEL);
-	if (!ival->records || !ival->second) {
+	ival->records = smmu_inval_alloc(nr_records, sizeof(*ival->records));
+	if (SMMU_INVAL_TWO_PASS && si->ops->flush_issue)
+		ival->second = smmu_inval_alloc(1, sizeof(*ival->second));
+	if (!ival->records ||
+	    (SMMU_INVAL_TWO_PASS && si->ops->flush_issue && !ival->second)) {
 		ret = -ENOMEM;
 		goto free;
 	}
@@ -328,7 +352,7 @@ int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 	if (!ret)
 		return 0;
 free:
-	kfree(ival->second);
+	kvfree(ival->second);
 	kvfree(ival->records);
 	ival->records = NULL;
 	return ret;
@@ -348,7 +372,7 @@ EXPORT_SYMBOL_GPL(smmu_inval_interval_insert);
 void smmu_inval_interval_remove(struct smmu_inval_interval *ival)
 {
 	mmu_interval_notifier_remove(&ival->mni);
-	kfree(ival->second);
+	kvfree(ival->second);
 	kvfree(ival->records);
 	ival->records = NULL;
 }
@@ -367,12 +391,16 @@ EXPORT_SYMBOL_GPL(smmu_inval_interval_remove);
 struct smmu_inval_cookie
 smmu_inval_interval_read_begin(const struct smmu_inval_interval *ival)
 {
-	struct smmu_inval_cookie cookie = {
-		/* Pairs with the release in record_add(). */
-		.ival = smp_load_acquire(&ival->seq),
-		.si = smmu_inval_read_begin(ival->si),
-	};
+	struct smmu_inval_cookie cookie;
 
+	/* Pairs with interval_settle(): a quiet that is there is valid. */
+	cookie.settled = smp_load_acquire(&ival->settled);
+	/*
+	 * Pairs with interval_settle(): who sees a sequence as over sees the
+	 * primary page tables as its invalidation left them.
+	 */
+	cookie.quiet = smp_load_acquire(&ival->quiet);
+	cookie.si = smmu_inval_read_begin(ival->si);
 	return cookie;
 }
 EXPORT_SYMBOL_GPL(smmu_inval_interval_read_begin);
@@ -393,22 +421,36 @@ bool smmu_inval_interval_read_retry(struct smmu_inval_interval *ival,
 				    struct smmu_inval_cookie cookie,
 				    u64 start, u64 last)
 {
+	enum smmu_inval_hit pending = SMMU_INVAL_MISS, hit;
 	struct smmu_inval *si = ival->si;
 
 	/* Also asserts the lock, and knows of the driver's own invalidations. */
 	if (smmu_inval_read_retry(si, cookie.si, start, last) || ival->dead)
 		return true;
-	if (ival->settled && ival->seq == cookie.ival &&
-	    (!ival->seq ||
-	     !may_be_pending(ival, record_at(ival, 0)->mm_seq)))
+	if (cookie.settled &&
+	    (!ival->seq || !seq_after(record_at(ival, 0)->mm_seq, cookie.quiet)))
 		return false;
-	smmu_inval_assert_held(si);
+
 	smmu_inval_count(si, checks, 1);
-	return smmu_inval_count_retry(si, pending_hit(ival, start, last),
-				      done_hit(ival, cookie.ival, start, last),
-				      start, last);
+	hit = records_hit(ival, cookie.settled, cookie.quiet, start, last);
+	if (hit != SMMU_INVAL_MISS &&
+	    pending_hit(ival, start, last) != SMMU_INVAL_MISS)
+		pending = hit;
+	return smmu_inval_count_retry(si, pending, hit, start, last);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_interval_read_retry);
+
+#ifdef CONFIG_SMMU_INVAL_DEBUG
+void smmu_inval_interval_assert_may_install(struct smmu_inval_interval *ival,
+					    u64 start, u64 last)
+{
+	smmu_inval_assert_may_install(ival->si, start, last);
+	if (ival->dead || pending_hit(ival, start, last) == SMMU_INVAL_HIT)
+		smmu_inval_misuse(ival->si, "installed into a pending range",
+				  start, last, SMMU_INVAL_NR_EVENTS);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_assert_may_install);
+#endif
 
 /* Nothing up to this sequence of the mm is pending any more. */
 static void interval_settle(struct smmu_inval_interval *ival,
@@ -417,9 +459,12 @@ static void interval_settle(struct smmu_inval_interval *ival,
 	unsigned long flags;
 
 	smmu_inval_lock(ival->si, &flags);
+	/* Nothing is lost yet: before, whatever left the ring was pending. */
+	if (!ival->settled)
+		ival->lost = mm_seq;
 	if (!ival->settled || seq_after(mm_seq, ival->quiet))
-		ival->quiet = mm_seq;
-	ival->settled = true;
+		smp_store_release(&ival->quiet, mm_seq);
+	smp_store_release(&ival->settled, true);
 	smmu_inval_unlock(ival->si, flags);
 }
 
@@ -431,11 +476,12 @@ static void interval_settle(struct smmu_inval_interval *ival,
  *
  * Returns at once if nothing that overlaps can be pending. If something can,
  * core mm offers one way to know when it is over: to wait until no
- * invalidation runs in the mm that this notifier was told of.
+ * invalidation runs in the mm that this notifier was told of. That wait cannot
+ * be interrupted; the driver's own invalidations are waited for killably.
  *
  * Context: process context; no lock held that an invalidation takes, such as
  * mmap_lock or the driver's; sleeps.
- * Return: 0, -EINTR after a fatal signal, or -ESRCH if the process or the
+ * Return: 0, -EINTR if a fatal signal is there, or -ESRCH if the process or the
  * instance is gone and nothing can be installed any more.
  */
 int smmu_inval_interval_wait(struct smmu_inval_interval *ival,

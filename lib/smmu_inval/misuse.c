@@ -35,14 +35,13 @@ bool smmu_inval_debug_alive(struct smmu_inval *si, const char *who)
 }
 
 /*
- * Batches with unflushed spans, while the lock is held exclusively. If another
- * task comes to hold the lock, then the section that opened the batch ended
- * without a flush:
+ * Unflushed spans, while the lock is held exclusively. If another task comes to
+ * hold the lock, then the section that they are from ended without a flush:
  *
  *	A					B
  *	-					-
  *	lock, changed, unlock
- *						lock, begin: finds A's batch
+ *						lock, begin: finds A's spans
  *	flush, too late
  *
  * Who changes things with the lock held shared is not tracked.
@@ -58,45 +57,38 @@ static bool held_excl(const struct smmu_inval *si)
 
 static void unflushed(struct smmu_inval *si)
 {
-	struct smmu_inval_batch *batch = si->open_batch;
-	struct smmu_inval_span *span = &batch->spans[0];
-
-	si->open_batch = NULL;
+	si->open_task = NULL;
 	smmu_inval_misuse(si, "lock section ended with unflushed spans",
-			  batch->nr ? span->start : 0,
-			  batch->nr ? span->last : U64_MAX,
-			  batch->nr ? __ffs(span->events) :
-				      SMMU_INVAL_NR_EVENTS);
+			  si->open_span.start, si->open_span.last,
+			  si->open_span.events);
 }
 
-void smmu_inval_debug_section(struct smmu_inval *si,
-			      struct smmu_inval_batch *batch)
+void smmu_inval_debug_section(struct smmu_inval *si)
 {
-	if (held_excl(si) && si->open_batch && si->open_batch != batch &&
-	    si->open_task != current)
+	if (held_excl(si) && si->open_task && si->open_task != current)
 		unflushed(si);
 }
 
-void smmu_inval_debug_open(struct smmu_inval_batch *batch)
+void smmu_inval_debug_open(struct smmu_inval *si, u64 start, u64 last,
+			   enum smmu_inval_event event)
 {
-	struct smmu_inval *si = batch->si;
-
-	if (!held_excl(si) || si->open_batch)
+	if (!held_excl(si) || si->open_task)
 		return;
-	si->open_batch = batch;
 	si->open_task = current;
+	/* Its events are one event here, not a mask. */
+	si->open_span = (struct smmu_inval_span){ start, last, event };
 }
 
-void smmu_inval_debug_closed(struct smmu_inval_batch *batch)
+void smmu_inval_debug_closed(struct smmu_inval *si)
 {
-	if (batch->si->open_batch == batch)
-		batch->si->open_batch = NULL;
+	if (si->open_task == current)
+		si->open_task = NULL;
 }
 
 /* What retires lets faults through: nothing may be unflushed any more. */
 void smmu_inval_debug_retire(struct smmu_inval *si)
 {
-	if (held_excl(si) && si->open_batch)
+	if (held_excl(si) && si->open_task)
 		unflushed(si);
 }
 

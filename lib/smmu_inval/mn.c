@@ -13,9 +13,8 @@
  * driver's lock without sleeping, and a lock that sleeps is refused.
  *
  * Registered users call smmu_inval_mn_register() and _unregister(); those that
- * want one instance for each process, shared by all that ask for it, make
- * operations of their own with smmu_inval_mn_ops_init(), and use _get() and
- * _put().
+ * want one instance for each process, shared by all that ask for it, have a
+ * struct smmu_inval_mn_class, and use _get() and _put().
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
@@ -26,9 +25,6 @@
 #include "internal.h"
 
 struct workqueue_struct *smmu_inval_wq;
-
-/* get and put, so that the last put's tear-down and a get take turns. */
-static DEFINE_MUTEX(smmu_inval_mn_mutex);
 
 static struct smmu_inval_mn *to_smn(struct mmu_notifier *mn)
 {
@@ -54,30 +50,25 @@ static bool range_maps_hugetlb(struct mm_struct *mm,
 	return false;
 }
 
+/* What of the range can concern the driver at all. */
+static void mn_span(struct smmu_inval *si,
+		    const struct mmu_notifier_range *range,
+		    struct smmu_inval_span *span)
+{
+	smmu_inval_range_hva(si, range->start, range->end, span);
+	if (smmu_inval_has_hvas(si)) {
+		span->start = max(span->start, si->cfg.start);
+		span->last = min(span->last, si->cfg.last);
+	}
+}
+
 static void token_add(struct smmu_inval *si, struct smmu_inval_token *token,
 		      const struct smmu_inval_span *span)
 {
 	if (si->ops->add_ranges)
 		si->ops->add_ranges(si, token, span);
-	else
+	else if (span->start <= span->last)
 		smmu_inval_add(si, token, span->start, span->last);
-}
-
-/* Wait for the flights that overlap what the token covers. */
-static void token_drain(struct smmu_inval_token *token,
-			struct smmu_inval_drain *drain)
-{
-	struct smmu_inval *si = drain->si;
-	const struct smmu_inval_range *range;
-
-	if (token == &si->overflow.token || token->overflowed) {
-		smmu_inval_drain_range(drain, si->overflow.start,
-				       si->overflow.last);
-		if (token == &si->overflow.token)
-			return;
-	}
-	for (range = token->ranges; range; range = range->next)
-		smmu_inval_drain_range(drain, range->it.start, range->it.last);
 }
 
 static bool token_covers(const struct smmu_inval *si,
@@ -85,6 +76,26 @@ static bool token_covers(const struct smmu_inval *si,
 {
 	return token == &si->overflow.token || token->overflowed ||
 	       token->ranges;
+}
+
+/*
+ * Wait for the flights that overlap what the token covers. If it covers nothing
+ * now, the driver may have mapped it a moment ago, and the flush of what it
+ * removed then may still be in flight.
+ */
+static void token_drain(struct smmu_inval_token *token,
+			struct smmu_inval_drain *drain)
+{
+	struct smmu_inval *si = drain->si;
+	const struct smmu_inval_range *range;
+
+	if (token == &si->overflow.token || token->overflowed ||
+	    !token->ranges) {
+		smmu_inval_drain_range(drain, 0, U64_MAX);
+		return;
+	}
+	for (range = token->ranges; range; range = range->next)
+		smmu_inval_drain_range(drain, range->it.start, range->it.last);
 }
 
 static u64 token_pages(const struct smmu_inval *si,
@@ -116,7 +127,7 @@ static int mn_start(struct mmu_notifier *mn,
 	action = smmu_inval_classify(si, event, range->owner);
 	if (smmu_inval_ignores(event, action))
 		return 0;
-	smmu_inval_range_hva(si, range->start, range->end, &span);
+	mn_span(si, range, &span);
 	if (action == SMMU_INVAL_DECIDE && range_maps_hugetlb(range->mm, &span))
 		action = SMMU_INVAL_ZAP;
 
@@ -127,7 +138,8 @@ static int mn_start(struct mmu_notifier *mn,
 	if (token_covers(si, token)) {
 		CLASS(smmu_inval_batch, batch)(si);
 
-		smmu_inval_batch_defer(&batch, &drain);
+		if (mmu_notifier_range_blockable(range))
+			smmu_inval_batch_defer(&batch, &drain);
 		if (action == SMMU_INVAL_DECIDE) {
 			/* Unnamed ones are always decided about at end. */
 			if (token != &si->overflow.token)
@@ -138,8 +150,8 @@ static int mn_start(struct mmu_notifier *mn,
 			smmu_inval_apply(si, &batch, &span, action);
 		}
 		smmu_inval_batch_flush(&batch);
-		token_drain(token, &drain);
 	}
+	token_drain(token, &drain);
 	smmu_inval_unlock(si, flags);
 	return 0;
 }
@@ -171,14 +183,14 @@ static bool mn_undecided(struct smmu_inval *si, enum smmu_inval_event event,
 static void mn_decide(struct smmu_inval *si, enum smmu_inval_event event,
 		      const struct mmu_notifier_range *range)
 {
+	struct smmu_inval_span span = { .events = BIT(event) };
 	struct smmu_inval_look look;
-	struct smmu_inval_span span;
 	unsigned long flags;
 	u64 addr;
 
 	if (!mn_undecided(si, event, range))
 		return;
-	smmu_inval_range_hva(si, range->start, range->end, &span);
+	mn_span(si, range, &span);
 	look.si = si;
 	look.event = event;
 	for (addr = span.start; ; addr = look.last + 1) {
@@ -227,9 +239,10 @@ static void mn_end(struct mmu_notifier *mn,
 /* Nothing is translated from now on, and nothing ever will be. */
 static void zap_all(struct smmu_inval *si)
 {
+	bool hvas = smmu_inval_has_hvas(si);
 	struct smmu_inval_span span = {
-		.start = 0,
-		.last = ULONG_MAX,
+		.start = hvas ? si->cfg.start : 0,
+		.last = hvas ? si->cfg.last : ULONG_MAX,
 		.events = BIT(SMMU_INVAL_RELEASE),
 	};
 	unsigned long flags;
@@ -297,12 +310,20 @@ static smmu_inval_young_t mn_test_young(struct mmu_notifier *mn,
 	return si->ops->test_young && si->ops->test_young(si, address);
 }
 
+static struct smmu_inval_mn_class *to_class(struct smmu_inval_mn *smn)
+{
+	return container_of(smn->mn.ops, struct smmu_inval_mn_class, ops);
+}
+
 static void mn_free_work(struct work_struct *work)
 {
 	struct smmu_inval_mn *smn = container_of(work, struct smmu_inval_mn,
 						 free_work);
+	struct smmu_inval_mn_class *class = to_class(smn);
 
 	smn->si->ops->free(smn->si);
+	if (atomic_dec_and_test(&class->live))
+		wake_up_all(&class->gone);
 }
 
 /* The SRCU callback may not sleep, and the driver's clean-up has to. */
@@ -323,36 +344,40 @@ const struct mmu_notifier_ops smmu_inval_mn_ops = {
 EXPORT_SYMBOL_GPL(smmu_inval_mn_ops);
 
 /**
- * smmu_inval_mn_ops_init() - make operations for get and put
- * @ops: the driver's own, for as long as it has bindings: their address tells
- *	its bindings from those of other drivers
+ * smmu_inval_mn_class_init() - prepare for get and put
+ * @class: the driver's own, static; tells its bindings from other drivers'
  * @base: &smmu_inval_mn_ops or &smmu_inval_tlb_ops
- * @alloc: calls smmu_inval_init() and smmu_inval_mn_init() on a new instance
- *	and returns &smn->mn, or an ERR_PTR(); called with mmap_lock held
+ * @alloc: makes an instance: calls smmu_inval_init(), with late_debugfs, then
+ *	smmu_inval_mn_init() with &@class.ops, and returns &smn->mn, or an
+ *	ERR_PTR(); called with mmap_lock held
  *
  * Context: any.
  */
-void smmu_inval_mn_ops_init(struct mmu_notifier_ops *ops,
-			    const struct mmu_notifier_ops *base,
-			    struct mmu_notifier *(*alloc)(struct mm_struct *mm))
+void smmu_inval_mn_class_init(struct smmu_inval_mn_class *class,
+			      const struct mmu_notifier_ops *base,
+			      struct mmu_notifier *(*alloc)(struct mm_struct *mm))
 {
-	*ops = *base;
-	ops->alloc_notifier = alloc;
-	ops->free_notifier = mn_free;
+	class->ops = *base;
+	class->ops.alloc_notifier = alloc;
+	class->ops.free_notifier = mn_free;
+	mutex_init(&class->lock);
+	atomic_set(&class->live, 0);
+	init_waitqueue_head(&class->gone);
 }
-EXPORT_SYMBOL_GPL(smmu_inval_mn_ops_init);
+EXPORT_SYMBOL_GPL(smmu_inval_mn_class_init);
 
 /**
  * smmu_inval_mn_init() - prepare an instance for a binding to a process
  * @smn: embedded in the driver's object
  * @si: the instance, initialized
- * @ops: &smmu_inval_mn_ops, &smmu_inval_tlb_ops, or what
- *	smmu_inval_mn_ops_init() made of them, for get and put
+ * @ops: &smmu_inval_mn_ops, &smmu_inval_tlb_ops, or those of a struct
+ *	smmu_inval_mn_class, for get and put
  *
  * Context: any.
  * Return: 0, or -EINVAL if the instance does not fit: start and end need a
- * lock that does not sleep, and ops->zap; a secondary TLB needs a raw spinlock;
- * get and put need ops->free.
+ * lock that does not sleep, ops->zap, and ops->add_ranges if addresses are not
+ * those of the process; a secondary TLB needs a raw spinlock and addresses of
+ * the process; get and put need ops->free and late_debugfs.
  */
 int smmu_inval_mn_init(struct smmu_inval_mn *smn, struct smmu_inval *si,
 		       const struct mmu_notifier_ops *ops)
@@ -360,17 +385,21 @@ int smmu_inval_mn_init(struct smmu_inval_mn *smn, struct smmu_inval *si,
 	if (!si->ops || !ops)
 		return -EINVAL;
 	if (ops->invalidate_range_start &&
-	    (smmu_inval_lock_sleeps(si) || !si->ops->zap))
+	    (smmu_inval_lock_sleeps(si) || !si->ops->zap ||
+	     (!si->ops->add_ranges && !smmu_inval_has_hvas(si))))
 		return -EINVAL;
 	if (ops->SMMU_INVAL_TLB_OP &&
-	    si->cfg.lock.kind != SMMU_INVAL_RAW_SPINLOCK)
+	    (si->cfg.lock.kind != SMMU_INVAL_RAW_SPINLOCK ||
+	     !smmu_inval_has_hvas(si)))
 		return -EINVAL;
-	if (ops->free_notifier && !si->ops->free)
+	if (ops->free_notifier && (!si->ops->free || !si->cfg.late_debugfs))
 		return -EINVAL;
 	smn->si = si;
 	smn->mn.ops = ops;
 	smn->users = 0;
 	INIT_WORK(&smn->free_work, mn_free_work);
+	if (ops->free_notifier)
+		atomic_inc(&to_class(smn)->live);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(smmu_inval_mn_init);
@@ -381,10 +410,13 @@ EXPORT_SYMBOL_GPL(smmu_inval_mn_init);
  * @mm: whose; the caller holds a reference on its users, such as mmget()
  *
  * Context: process context, mmap_lock not held; sleeps.
- * Return: 0, or an error of mmu_notifier_register().
+ * Return: 0, -ESRCH if the instance is dead, or an error of
+ * mmu_notifier_register().
  */
 int smmu_inval_mn_register(struct smmu_inval_mn *smn, struct mm_struct *mm)
 {
+	if (smmu_inval_is_dead(smn->si))
+		return -ESRCH;
 	return mmu_notifier_register(&smn->mn, mm);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_mn_register);
@@ -406,23 +438,23 @@ EXPORT_SYMBOL_GPL(smmu_inval_mn_unregister);
 
 /**
  * smmu_inval_mn_get() - the instance that follows a process, made if need be
- * @ops: from smmu_inval_mn_ops_init()
+ * @class: the driver's
  * @mm: whose; the caller holds a reference on its users
  *
  * Context: process context, mmap_lock not held; sleeps.
  * Return: the binding, to be given back with smmu_inval_mn_put(), or an
  * ERR_PTR().
  */
-struct smmu_inval_mn *smmu_inval_mn_get(const struct mmu_notifier_ops *ops,
+struct smmu_inval_mn *smmu_inval_mn_get(struct smmu_inval_mn_class *class,
 					struct mm_struct *mm)
 {
 	struct mmu_notifier *mn;
 
-	mutex_lock(&smmu_inval_mn_mutex);
-	mn = mmu_notifier_get(ops, mm);
-	if (!IS_ERR(mn))
-		to_smn(mn)->users++;
-	mutex_unlock(&smmu_inval_mn_mutex);
+	mutex_lock(&class->lock);
+	mn = mmu_notifier_get(&class->ops, mm);
+	if (!IS_ERR(mn) && !to_smn(mn)->users++)
+		smmu_inval_debugfs_add(to_smn(mn)->si);
+	mutex_unlock(&class->lock);
 	return IS_ERR(mn) ? ERR_CAST(mn) : to_smn(mn);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_mn_get);
@@ -438,24 +470,29 @@ EXPORT_SYMBOL_GPL(smmu_inval_mn_get);
  */
 void smmu_inval_mn_put(struct smmu_inval_mn *smn)
 {
-	mutex_lock(&smmu_inval_mn_mutex);
+	struct smmu_inval_mn_class *class = to_class(smn);
+
+	/* A get must find the instance alive, or not at all. */
+	mutex_lock(&class->lock);
 	if (!--smn->users)
-		smn->mn.ops->release(&smn->mn, smn->mn.mm);
+		class->ops.release(&smn->mn, smn->mn.mm);
 	mmu_notifier_put(&smn->mn);
-	mutex_unlock(&smmu_inval_mn_mutex);
+	mutex_unlock(&class->lock);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_mn_put);
 
 /**
- * smmu_inval_mn_synchronize() - wait for the frees of all that was put
+ * smmu_inval_mn_synchronize() - wait until all that was put is freed
+ * @class: the driver's, without users
  *
  * To be called in the exit function of a module that uses get and put.
  *
  * Context: process context; sleeps.
  */
-void smmu_inval_mn_synchronize(void)
+void smmu_inval_mn_synchronize(struct smmu_inval_mn_class *class)
 {
-	mmu_notifier_synchronize();
+	wait_event(class->gone, !atomic_read(&class->live));
+	/* The last work item may still be on its way out of the wake-up. */
 	flush_workqueue(smmu_inval_wq);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_mn_synchronize);

@@ -184,7 +184,6 @@ static struct smmu_inval_token *token_open(struct smmu_inval *si,
 		token->ranges = NULL;
 		token->mm = NULL;
 		token->event = event;
-		token->id = si->next_id++;
 		token->refs = 1;
 		token->overflowed = false;
 		token->deferred = false;
@@ -194,8 +193,7 @@ static struct smmu_inval_token *token_open(struct smmu_inval *si,
 	/* It has no name: all that is known of it is that it is there. */
 	si->overflow.token.event = event;
 	overflow_get(si);
-	if (!si->overflow.anon++)
-		si->overflow.since = si->next_id;
+	si->overflow.anon++;
 	return &si->overflow.token;
 }
 
@@ -227,7 +225,7 @@ struct smmu_inval_token *smmu_inval_begin(struct smmu_inval *si,
 		event = SMMU_INVAL_DRIVER;
 	if (!smmu_inval_debug_alive(si, "begin"))
 		return &si->overflow.token;
-	smmu_inval_debug_section(si, NULL);
+	smmu_inval_debug_section(si);
 	begin_stats(si, event);
 	return token_open(si, event);
 }
@@ -242,7 +240,7 @@ smmu_inval_begin_keyed(struct smmu_inval *si, enum smmu_inval_event event,
 	struct smmu_inval_token *token;
 
 	smmu_inval_assert_held_excl(si);
-	smmu_inval_debug_section(si, NULL);
+	smmu_inval_debug_section(si);
 	begin_stats(si, event);
 
 	token = smmu_inval_find_keyed(si, event, mm, hva_start, hva_end);
@@ -353,13 +351,10 @@ EXPORT_SYMBOL_GPL(smmu_inval_add);
  *	B: still changes its ranges
  *
  * B's ranges then stay covered by the hull until all unnamed ones have ended.
- * A token from before the first unnamed one cannot be mistaken: a start of the
- * same triple would have joined it.
  */
 static void token_close(struct smmu_inval *si, struct smmu_inval_token *token)
 {
-	bool unsure = token->mm && si->overflow.anon &&
-		      token->id >= si->overflow.since;
+	bool unsure = token->mm && si->overflow.anon;
 	struct smmu_inval_range *range, *next;
 
 	for (range = token->ranges; range; range = next) {

@@ -61,7 +61,7 @@ bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
 	smmu_inval_assert_held(si);
 	if (!smmu_inval_debug_alive(si, "read_retry"))
 		return true;
-	smmu_inval_debug_section(si, NULL);
+	smmu_inval_debug_section(si);
 	if (start > last || (s64)(si->seq - cookie) < 0) {
 		smmu_inval_misuse(si, start > last ? "inverted range checked" :
 				  "cookie of another instance", start, last,

@@ -98,18 +98,25 @@ DEFINE_DEBUGFS_ATTRIBUTE(coarse_fops, coarse_get, coarse_set, "%llu\n");
 
 int smmu_inval_stats_init(struct smmu_inval *si)
 {
-	char name[64];
-
 	if (!smmu_inval_should_fail(alloc))
 		si->stats = alloc_percpu(struct smmu_inval_stats);
 	if (!si->stats)
 		return -ENOMEM;
+	if (!si->cfg.late_debugfs)
+		smmu_inval_debugfs_add(si);
+	return 0;
+}
+
+/* Not with mmap_lock held: reading a directory faults with its lock held. */
+void smmu_inval_debugfs_add(struct smmu_inval *si)
+{
+	char name[64];
+
 	snprintf(name, sizeof(name), "%s-%u", si->cfg.name,
 		 (unsigned int)atomic_inc_return(&next_dir));
 	si->dir = debugfs_create_dir(name, root);
 	debugfs_create_file("stats", 0444, si->dir, si, &stats_fops);
 	debugfs_create_file_unsafe("coarse", 0644, si->dir, si, &coarse_fops);
-	return 0;
 }
 
 void smmu_inval_stats_free(struct smmu_inval *si)

@@ -23,7 +23,7 @@ static void tlb_invalidate(struct mmu_notifier *mn, struct mm_struct *mm,
 			   unsigned long start, unsigned long end)
 {
 	struct smmu_inval *si = container_of(mn, struct smmu_inval_mn, mn)->si;
-	struct smmu_inval_span span;
+	struct smmu_inval_span span = { .events = BIT(SMMU_INVAL_TLB) };
 	unsigned long flags;
 	bool known;
 
@@ -40,6 +40,8 @@ static void tlb_invalidate(struct mmu_notifier *mn, struct mm_struct *mm,
 			smmu_inval_count(si, event[SMMU_INVAL_TLB].asked,
 					 smmu_inval_pages(si, span.start,
 							  span.last));
+			trace_smmu_inval_add(si, SMMU_INVAL_TLB, span.start,
+					     span.last);
 			smmu_inval_changed(&batch, span.start, span.last,
 					   SMMU_INVAL_TLB);
 		} else {

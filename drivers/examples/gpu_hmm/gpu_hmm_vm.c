@@ -22,7 +22,7 @@
 #define GPU_FAULT_TIMEOUT	(10 * HZ)
 
 /* How many invalidations a fault can tell apart, see smmu_inval_interval. */
-#define GPU_VM_RECORDS		64
+#define GPU_VM_RECORDS		256
 
 #define GPU_MIN_TABLES		64
 
@@ -228,7 +228,7 @@ static void gpu_fault_install(struct gpu_vm *vm, struct gpu_fault *fault,
 	unsigned int i;
 	u64 addr;
 
-	smmu_inval_assert_may_install(&vm->si, start, last);
+	smmu_inval_interval_assert_may_install(&vm->ival, start, last);
 
 	/* The table is a cache: if it gets too large, start over. */
 	if (vm->nr_tables + fault->nr_spare > READ_ONCE(max_tables)) {

@@ -113,6 +113,13 @@ DEFINE_EVENT(smmu_inval_event_range, smmu_inval_change,
 	TP_ARGS(si, event, start, last)
 );
 
+/* An empty or inverted range, as it came: last is behind the last address. */
+DEFINE_EVENT(smmu_inval_event_range, smmu_inval_odd,
+	TP_PROTO(const struct smmu_inval *si, enum smmu_inval_event event,
+		 u64 start, u64 last),
+	TP_ARGS(si, event, start, last)
+);
+
 TRACE_EVENT(smmu_inval_flush,
 	TP_PROTO(const struct smmu_inval *si,
 		 const struct smmu_inval_flush *flush),

@@ -92,6 +92,7 @@ struct step current(struct chunk *c);
 void step_begin(struct chunk *c, unsigned int may, unsigned int gen);
 void step_done(struct chunk *c);
 void rewrite(struct chunk *c, bool by_gpu);
+void rewrite_as(struct chunk *c, unsigned int gen, bool by_gpu);
 bool verify_cpu(struct chunk *c);
 bool verify_gpu(struct chunk *c);
 void verify(struct chunk *c, bool gpu_first);

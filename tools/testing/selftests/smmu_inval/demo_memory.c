@@ -20,9 +20,10 @@
 struct demo demo;
 size_t page_size, page_words;
 
-static pthread_t threads[3];
-static uint64_t *buffers[4];
-enum { MAIN, READER, ADDER, STEADY };
+enum { MAIN, READER, ADDER, STEADY, NR_THREADS };
+
+static pthread_barrier_t barrier;
+static uint64_t *buffers[NR_THREADS];
 
 void fail(const char *fmt, ...)
 {
@@ -173,10 +174,10 @@ uint64_t *counter(struct chunk *c, unsigned int i)
 	return (uint64_t *)page + i * (page_words / NR_COUNTERS);
 }
 
-/* The next generation, in all data pages. */
-void rewrite(struct chunk *c, bool by_gpu)
+/* Generation @gen in all data pages. */
+void rewrite_as(struct chunk *c, unsigned int gen, bool by_gpu)
 {
-	unsigned int page, gen = current(c).gen + 1;
+	unsigned int page;
 	uint64_t *words = by_gpu ? buffers[MAIN] : (uint64_t *)c->addr;
 	int err;
 
@@ -191,6 +192,11 @@ void rewrite(struct chunk *c, bool by_gpu)
 			     strerror(-err));
 	}
 	step_done(c);
+}
+
+void rewrite(struct chunk *c, bool by_gpu)
+{
+	rewrite_as(c, current(c).gen + 1, by_gpu);
 }
 
 /* For the main thread, between steps: exactly what the step says. */
@@ -313,14 +319,13 @@ int in_child_data_bad(void)
 }
 
 /* Reads chunks while they change. */
-static void *reader(void *arg)
+static void reader(void)
 {
 	unsigned int seed = 1, n, page;
 	unsigned long lo, hi;
 	struct chunk *c;
 	int err;
 
-	(void)arg;
 	while (!atomic_load(&demo.stop)) {
 		c = &demo.chunks[rand_r(&seed) % (2 * NR_CHUNKS)];
 		if (!c->addr)
@@ -347,18 +352,16 @@ static void *reader(void *arg)
 				    buffers[READER] + n * page_words,
 				    "the GPU");
 	}
-	return NULL;
 }
 
 /* Adds to counters while their page is moved about. */
-static void *adder(void *arg)
+static void adder(void)
 {
 	unsigned int seed = 2, i;
 	unsigned long lo, hi;
 	struct chunk *c;
 	int err;
 
-	(void)arg;
 	while (!atomic_load(&demo.stop)) {
 		c = &demo.chunks[rand_r(&seed) % (2 * NR_CHUNKS)];
 		if (!c->addr)
@@ -387,7 +390,6 @@ static void *adder(void *arg)
 			fail("the GPU cannot add to a counter of chunk %u: %d",
 			     c->id, err);
 	}
-	return NULL;
 }
 
 static void use_hot_page(unsigned int page, bool write)
@@ -441,12 +443,11 @@ static void use_new_page(unsigned long nr)
 }
 
 /* Works on memory that has nothing to do with the phase. */
-static void *steady(void *arg)
+static void steady(void)
 {
 	unsigned int seed = 3;
 	unsigned long nr;
 
-	(void)arg;
 	while (!atomic_load(&demo.stop)) {
 		/* One half of the pages is never written to. */
 		unsigned int page = rand_r(&seed) % HOT_PAGES;
@@ -459,30 +460,46 @@ static void *steady(void *arg)
 			atomic_store(&demo.streamed, nr + 1);
 		}
 	}
+}
+
+static void *thread(void *work)
+{
+	for (;;) {
+		pthread_barrier_wait(&barrier);
+		((void (*)(void))work)();
+		pthread_barrier_wait(&barrier);
+	}
 	return NULL;
+}
+
+/*
+ * Threads live as long as the program: a stack that comes or goes is an
+ * invalidation, too.
+ */
+static int threads_init(void)
+{
+	static void (*const work[])(void) = { reader, adder, steady };
+	pthread_t id;
+	int i;
+
+	if (pthread_barrier_init(&barrier, NULL, NR_THREADS))
+		return -1;
+	for (i = 0; i < NR_THREADS - 1; i++)
+		if (pthread_create(&id, NULL, thread, work[i]))
+			return -1;
+	return 0;
 }
 
 void threads_start(void)
 {
-	static void *(*const main[])(void *) = { reader, adder, steady };
-	unsigned int i;
-
 	atomic_store(&demo.stop, false);
-	for (i = 0; i < 3; i++) {
-		if (pthread_create(&threads[i], NULL, main[i], NULL)) {
-			perror("pthread_create");
-			exit(1);
-		}
-	}
+	pthread_barrier_wait(&barrier);
 }
 
 void threads_stop(void)
 {
-	unsigned int i;
-
 	atomic_store(&demo.stop, true);
-	for (i = 0; i < 3; i++)
-		pthread_join(threads[i], NULL);
+	pthread_barrier_wait(&barrier);
 }
 
 static void *map(size_t pages, int fd)
@@ -497,17 +514,17 @@ static void *map(size_t pages, int fd)
 /* Once: threads must not map anything, in the holes that phases make. */
 int memory_init(void)
 {
-	unsigned int i;
+	int i;
 
 	page_size = sysconf(_SC_PAGESIZE);
 	page_words = page_size / sizeof(uint64_t);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < NR_THREADS; i++) {
 		buffers[i] = map(CHUNK_PAGES, -1);
 		if (!buffers[i])
 			return -1;
 		memset(buffers[i], 0, CHUNK_PAGES * page_size);
 	}
-	return 0;
+	return threads_init();
 }
 
 /* Two places for each chunk, the second of which is empty. */

@@ -358,14 +358,12 @@ static void ksm_round(unsigned int i)
 	unsigned int gen = 0, j;
 	long now = 0;
 
-	/* The same everywhere: the highest there is, and one more. */
+	/* The same everywhere, and never seen before. */
 	for (j = 0; j < NR_CHUNKS; j++)
 		if (current(&c[j]).gen > gen)
 			gen = current(&c[j]).gen;
 	for (j = 0; j < NR_CHUNKS; j++) {
-		step_begin(&c[j], current(&c[j]).may | MAY_BE_DATA, gen);
-		step_done(&c[j]);
-		rewrite(&c[j], j & 1);
+		rewrite_as(&c[j], gen + 1, j & 1);
 		must(madvise(c[j].addr, data_size, MADV_MERGEABLE),
 		     "MADV_MERGEABLE");
 	}

@@ -36,18 +36,30 @@ static void print_number(uint64_t n)
 	printf(x < 99.95 ? " %4.1f%c" : " %4.0f%c", x, unit[i]);
 }
 
+static void print_cell(const struct result *r, uint64_t n)
+{
+	if (r->valid)
+		print_number(n);
+	else
+		printf("     -");
+}
+
 static void print_pair(const struct result r[2], uint64_t coarse,
 		       uint64_t precise)
 {
-	if (r[0].valid)
-		print_number(coarse);
-	else
-		printf("     -");
-	if (r[1].valid)
-		print_number(precise);
-	else
-		printf("     -");
+	print_cell(&r[0], coarse);
+	print_cell(&r[1], precise);
 	printf(" |");
+}
+
+/* Pages flushed, unless they were all that there are, each time. */
+static void print_flushed(const struct result *r,
+			  const struct gpu_hmm_event_stats *e)
+{
+	if (r->valid && e->changed && r->stats.flushes == r->stats.flushes_all)
+		printf("   all");
+	else
+		print_cell(r, e->flushed);
 }
 
 static void print_event(const struct result r[2], unsigned int i)
@@ -58,7 +70,9 @@ static void print_event(const struct result r[2], unsigned int i)
 	print_pair(r, c->callbacks, p->callbacks);
 	print_pair(r, c->asked, p->asked);
 	print_pair(r, c->changed, p->changed);
-	print_pair(r, c->flushed, p->flushed);
+	print_flushed(&r[0], c);
+	print_flushed(&r[1], p);
+	printf(" |");
 }
 
 static void print_phase(const char *name, const struct result r[2])
@@ -110,6 +124,7 @@ static void add(struct result *sum, const struct result *r)
 		sum->stats.event[0].flushed += e->flushed;
 	}
 	sum->stats.flushes += r->stats.flushes;
+	sum->stats.flushes_all += r->stats.flushes_all;
 	sum->stats.retries_false += r->stats.retries_false;
 	sum->refaults += r->refaults;
 	sum->ms += r->ms;
