@@ -713,6 +713,7 @@ const struct smmu_inval_ops mm_dev_ops_two_phase = {
 	MM_DEV_OPS,
 	.wrprotect = mm_dev_wrprotect,
 	.decide = mm_dev_decide,
+	.flush = mm_dev_flush,
 	.flush_issue = mm_dev_flush_issue,
 	.flush_wait = mm_dev_flush_wait,
 };

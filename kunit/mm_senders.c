@@ -501,13 +501,15 @@ static void prepare_ksm(struct mm_ctx *ctx)
 static long op_ksm(struct mm_ctx *ctx)
 {
 	unsigned long end = jiffies + TEST_SOON;
+	unsigned long scans = read_file(ctx, "kernel/mm/ksm/full_scans");
 
+	/* It merges what looked the same in two scans. */
 	write_file(ctx, "kernel/mm/ksm/run", "1");
-	while (!read_file(ctx, "kernel/mm/ksm/pages_sharing") &&
+	while (read_file(ctx, "kernel/mm/ksm/full_scans") < scans + 4 &&
 	       time_before(jiffies, end))
 		schedule_timeout_uninterruptible(1);
 	write_file(ctx, "kernel/mm/ksm/run", "0");
-	return 0;
+	return read_file(ctx, "kernel/mm/ksm/pages_sharing") ? 0 : -ENOENT;
 }
 #else
 #define prepare_ksm	NULL

@@ -256,14 +256,16 @@ static uint64_t start(int fd, int engine, unsigned int op, void *addr,
 static void async(void)
 {
 	uint64_t id[GPU_HMM_MAX_ASYNC];
-	char *mem = map(BIG), *buffer = map(page_size);
+	size_t size = 256 * page_size;
+	char *mem = map(size), *buffer = map(page_size);
 	struct gpu_hmm_command cmd;
 	struct gpu_hmm_wait wait = { };
 	int fd = open_gpu();
 	unsigned int i;
 
-	/* Something that takes long, and the rest behind it. */
-	id[0] = start(fd, 0, GPU_HMM_FILL, mem, BIG, NULL);
+	/* A few slow faults, and the rest behind them. */
+	is("slow faults", gpu_setup(fd, 0, GPU_HMM_MAX_DELAY_US), 0);
+	id[0] = start(fd, 0, GPU_HMM_FILL, mem, size, NULL);
 	for (i = 1; i < GPU_HMM_MAX_ASYNC; i++)
 		id[i] = start(fd, 0, GPU_HMM_READ, mem, page_size, buffer);
 	cmd = command(GPU_HMM_CHECKSUM, mem, 8);
@@ -288,7 +290,7 @@ static void async(void)
 	id[0] = start(fd, 1, GPU_HMM_CHECKSUM, mem, page_size, NULL);
 	wait_for("room again", fd, id[0], 0);
 	close(fd);
-	munmap(mem, BIG);
+	munmap(mem, size);
 }
 
 static void child_has_another_mm(void)
