@@ -3,7 +3,6 @@
  * The look at the primary page tables, over real mappings, against a walk that
  * is not the library's; and what smmu_inval_verdict() makes of it.
  */
-#include <linux/huge_mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 

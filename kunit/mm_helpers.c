@@ -349,6 +349,8 @@ static void mm_probe_free(void *ctx)
 {
 	struct mm_probe *probe = ctx;
 
+	probe->start_hook = NULL;
+	probe->end_hook = NULL;
 	mmu_notifier_unregister(&probe->mn, probe->mm);
 	kfree(probe);
 }
@@ -732,6 +734,11 @@ static void mm_dev_free(void *ctx)
 {
 	struct mm_dev *dev = ctx;
 
+	/* Their context may have been on the stack of the test. */
+	dev->zap_hook = NULL;
+	dev->flush_hook = NULL;
+	dev->wait_hook = NULL;
+	dev->fault_hook = NULL;
 	mm_dev_unbind(dev);
 	mm_dev_destroy(dev);
 	kvfree(dev->table);

@@ -17,7 +17,9 @@
 KUNIT_ARRAY_PARAM(mm_sender, mm_senders, mm_sender_desc);
 
 /* What core mm calls, on behalf of the architecture. */
-#define tlb_invalidate	CONCATENATE(mmu_notifier_, SMMU_INVAL_TLB_OP)
+#define PASTE(a, b)		a ## b
+#define INVALIDATE(op)		PASTE(mmu_notifier_, op)
+#define tlb_invalidate		INVALIDATE(SMMU_INVAL_TLB_OP)
 
 /* Does it ever, by itself? */
 static bool tlb_is_called(void)
