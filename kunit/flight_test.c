@@ -126,6 +126,7 @@ static void flight_of_others(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(asks); i++) {
 		struct test_dev *dev = flight_dev(test);
+
 		CLASS(smmu_inval_drain, slow)(&dev->si);
 
 		test_change_deferred(dev, &slow, 10, 19);
@@ -152,6 +153,7 @@ static void flight_newest(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(asks); i++) {
 		struct test_dev *dev = flight_dev(test);
+
 		CLASS(smmu_inval_drain, slow)(&dev->si);
 
 		test_change_deferred(dev, &slow, 10, 19);
@@ -197,6 +199,7 @@ static void flight_overflow(struct kunit *test)
 
 	for (i = 0; i < nr; i++) {
 		struct test_dev *dev = flight_dev(test);
+
 		CLASS(smmu_inval_drain, slow)(&dev->si);
 
 		for (j = 0; j < nr; j++)
@@ -297,8 +300,8 @@ static void flight_threads(struct kunit *test)
 
 	dev->parked = true;
 	test_thread_start(test, &a, 0, run_callback, &first);
-	for (i = 0; i < 1000 && !waits(dev); i++)
-		msleep(1);
+	for (i = 0; i < 100 && !waits(dev); i++)
+		msleep(20);
 	KUNIT_EXPECT_EQ(test, waits(dev), 1);
 
 	test_thread_start(test, &b, 1, run_callback, &second);

@@ -26,7 +26,7 @@
 
 struct race {
 	struct test_dev dev;
-	spinlock_t primary_lock;
+	spinlock_t primary_lock;	/* mm's: who changes the primary */
 	u32 primary[NR_PAGES];
 	u32 secondary[NR_PAGES];
 	/* The hardware's: held for as long as it takes to walk or to flush. */

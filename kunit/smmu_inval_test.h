@@ -70,11 +70,11 @@ struct test_dev {
 
 	enum test_lock_kind kind;
 	union {
-		spinlock_t spin;
-		raw_spinlock_t raw;
-		rwlock_t rw;
-		struct mutex mutex;
-		struct rw_semaphore sem;
+		spinlock_t spin;	/* TEST_SPINLOCK */
+		raw_spinlock_t raw;	/* TEST_RAW_SPINLOCK */
+		rwlock_t rw;		/* TEST_RWLOCK */
+		struct mutex mutex;	/* TEST_MUTEX */
+		struct rw_semaphore sem;	/* TEST_RWSEM */
 	} lock;
 	unsigned long flags;
 	struct task_struct *holder;
