@@ -268,8 +268,8 @@ static void instance_coarse(struct kunit *test)
 
 	cfg.coarse = true;
 	dev = test_dev_new(test, test_lock_param(test), &test_ops, &cfg);
-	a = test_begin(dev, 10, 19);
 	b = test_begin(dev, 100, 109);
+	a = test_begin(dev, 10, 19);
 	/* One hull. */
 	KUNIT_EXPECT_TRUE(test, test_pending(dev, 50, 50));
 	KUNIT_EXPECT_EQ(test, test_count(dev, retries_false), 1);

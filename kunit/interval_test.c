@@ -715,12 +715,11 @@ static void ival_clips(struct kunit *test)
 	mm_dev_populate(dev, true);
 	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, 5), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, false), 3);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev, event[SMMU_INVAL_CLEAR].asked),
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, asked),
 			1);
 	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, 4), 0);
 	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 8, 4), 0);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev,
-				event[SMMU_INVAL_CLEAR].callbacks), 1);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, callbacks), 1);
 	mm_dev_expect_coherent(dev, "after");
 }
 
@@ -729,25 +728,26 @@ static void ival_several(struct kunit *test)
 {
 	struct smmu_inval_interval *second;
 	struct ival_rig rig = {};
+	unsigned long middle;
+	int ret;
 
 	rig_memory(test, &rig);
 	second = kunit_kzalloc(test, sizeof(*second), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, second);
 	rig.dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops, NULL, rig.base, PAGES);
-	KUNIT_ASSERT_EQ(test, smmu_inval_interval_insert(&rig.dev->ival,
-				&rig.dev->si, rig.mm, rig.base,
-				rig.base + HALF * PAGE_SIZE - 1, 8), 0);
+	middle = rig.base + HALF * PAGE_SIZE;
+	ret = smmu_inval_interval_insert(&rig.dev->ival, &rig.dev->si, rig.mm,
+					 rig.base, middle - 1, 8);
+	KUNIT_ASSERT_EQ(test, ret, 0);
 	rig.dev->binding = MM_INTERVAL;
 	rig.dev->mm = rig.mm;
-	KUNIT_ASSERT_EQ(test, smmu_inval_interval_insert(second,
-				&rig.dev->si, rig.mm,
-				rig.base + HALF * PAGE_SIZE,
-				rig.base + PAGES * PAGE_SIZE - 1, 8), 0);
+	ret = smmu_inval_interval_insert(second, &rig.dev->si, rig.mm, middle,
+					 rig.base + PAGES * PAGE_SIZE - 1, 8);
+	KUNIT_ASSERT_EQ(test, ret, 0);
 	mm_dev_populate(rig.dev, true);
 	KUNIT_EXPECT_EQ(test, rig_zap(&rig, HALF - 1, 2), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(rig.dev, false), PAGES - 2);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev,
-				event[SMMU_INVAL_CLEAR].callbacks), 2);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(rig.dev, CLEAR, callbacks), 2);
 	mm_dev_expect_coherent(rig.dev, "after");
 	smmu_inval_interval_remove(second);
 }
@@ -768,14 +768,16 @@ static void ival_insert_refuses(struct kunit *test)
 	struct ival_rig rig = {};
 	struct smmu_inval_interval ival;
 	unsigned int i;
+	int ret;
 
 	rig_memory(test, &rig);
 	rig.dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops, NULL, rig.base, PAGES);
-	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		KUNIT_EXPECT_EQ_MSG(test, smmu_inval_interval_insert(&ival,
-					&rig.dev->si, rig.mm, bad[i].start,
-					bad[i].last, bad[i].nr_records), -EINVAL,
-				    "%u", i);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ret = smmu_inval_interval_insert(&ival, &rig.dev->si, rig.mm,
+						 bad[i].start, bad[i].last,
+						 bad[i].nr_records);
+		KUNIT_EXPECT_EQ_MSG(test, ret, -EINVAL, "%u", i);
+	}
 	/* Everything there is. */
 	KUNIT_ASSERT_EQ(test, smmu_inval_interval_insert(&ival, &rig.dev->si,
 							 rig.mm, 0, ULONG_MAX, 8),

@@ -55,7 +55,7 @@ static void owner_op(struct worker *worker, unsigned int page)
 	int ret = 0;
 
 	WRITE_ONCE(load->started[page], gen);
-	/* Pairs with the barrier in engine_read(). */
+	/* Pairs with the second barrier in engine_read(). */
 	smp_mb();
 	switch (below(worker, 4)) {
 	case 0:
@@ -70,6 +70,7 @@ static void owner_op(struct worker *worker, unsigned int page)
 	}
 	ret |= mm_sys_mprotect(addr, PAGE_SIZE, PROT_READ | PROT_WRITE, 0, 0, 0);
 	ret |= put_user(gen, (u64 __user *)addr);
+	/* Pairs with the first barrier in engine_read(). */
 	smp_mb();
 	WRITE_ONCE(load->published[page], gen);
 	atomic_add(!!ret, &load->errors);
@@ -96,7 +97,7 @@ static void engine_read(struct load *load, unsigned int page)
 	void *data;
 
 	published = READ_ONCE(load->published[page]);
-	/* Pairs with the barriers in owner_op(). */
+	/* Pairs with the second barrier in owner_op(). */
 	smp_mb();
 	scoped_guard(raw_spinlock_irqsave, &dev->hw_lock) {
 		if (!dev->tlb[page].valid)
@@ -105,6 +106,7 @@ static void engine_read(struct load *load, unsigned int page)
 		value = READ_ONCE(*(u64 *)data);
 		kunmap_local(data);
 	}
+	/* Pairs with the first barrier in owner_op(). */
 	smp_mb();
 	started = READ_ONCE(load->started[page]);
 	atomic_inc(&load->reads);
@@ -249,18 +251,20 @@ static void life_bind_unbind(struct kunit *test)
 	const struct variant *variant = test->param_value;
 	struct worker *worker = workers(test, OWNERS);
 	unsigned int i, rounds = 0, pages = 0;
+	struct mm_dev *dev;
 	struct load *load;
 
 	test_seed(test);
 	load = load_new(test);
+	dev = variant_dev(load);
 	for (i = 0; i < OWNERS; i++)
 		start(load, &worker[i], i, owner);
 	while (time_before(jiffies, load->until)) {
-		struct mm_dev *dev = variant_dev(load);
-
 		/* Not an assertion: the threads go on. */
-		if (mm_dev_try_bind(dev, variant->binding, load->mm))
+		if (mm_dev_try_bind(dev, variant->binding, load->mm)) {
+			KUNIT_FAIL(test, "cannot be bound");
 			break;
+		}
 		for (i = 0; i < PAGES; i++)
 			pages += !mm_dev_fault(dev, i, true);
 		mm_dev_unbind(dev);
@@ -268,6 +272,11 @@ static void life_bind_unbind(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, mm_dev_count(dev, false), 0);
 		mm_dev_destroy(dev);
 		rounds++;
+		if (mm_dev_again(dev, variant->ops)) {
+			KUNIT_FAIL(test, "cannot be initialized again");
+			break;
+		}
+		smmu_inval_set_coarse(&dev->si, variant->coarse);
 		cond_resched();
 	}
 	for (i = 0; i < OWNERS; i++)

@@ -140,7 +140,7 @@ struct mm_primary mm_primary(struct mm_struct *mm, unsigned long addr)
 {
 	struct mm_primary primary = {};
 	struct vm_area_struct *vma;
-	spinlock_t *ptl;
+	spinlock_t *ptl;	/* of the page table */
 	pgd_t *pgd;
 	p4d_t *p4d;
 	pud_t *pud;
@@ -770,6 +770,17 @@ struct mm_dev *mm_dev_new(struct kunit *test, enum test_lock_kind kind,
 	config.lock = mm_dev_lock_init(dev);
 	KUNIT_ASSERT_EQ(test, smmu_inval_init(&dev->si, ops, &config), 0);
 	return dev;
+}
+
+/* After mm_dev_destroy(), with a lock of the same kind. */
+int mm_dev_again(struct mm_dev *dev, const struct smmu_inval_ops *ops)
+{
+	struct smmu_inval_config config = mm_dev_config();
+
+	config.lock = mm_dev_lock_init(dev);
+	memset(dev->table, 0, dev->nr * sizeof(*dev->table));
+	memset(dev->tlb, 0, dev->nr * sizeof(*dev->tlb));
+	return smmu_inval_init(&dev->si, ops, &config);
 }
 
 /* An interval covers what the device mirrors, and no more. */

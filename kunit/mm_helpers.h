@@ -192,7 +192,7 @@ struct mm_event {
 struct mm_probe {
 	struct mmu_notifier mn;
 	struct mm_struct *mm;
-	spinlock_t lock;
+	spinlock_t lock;	/* of the log and the counters */
 	struct mm_event log[MM_PROBE_LOG];
 	unsigned int nr;
 	unsigned int starts[SMMU_INVAL_NR_EVENTS];
@@ -300,10 +300,10 @@ struct mm_dev {
 
 	enum test_lock_kind kind;
 	union {
-		spinlock_t spin;
+		spinlock_t spin;	/* for TEST_SPINLOCK, and so on */
 		raw_spinlock_t raw;
 		rwlock_t rw;
-		struct mutex mutex;
+		struct mutex mutex;	/* for TEST_MUTEX */
 		struct rw_semaphore sem;
 	} lock;
 
@@ -312,7 +312,7 @@ struct mm_dev {
 	struct mm_pte *table;
 	struct mm_pte *before;
 
-	raw_spinlock_t hw_lock;
+	raw_spinlock_t hw_lock;	/* of all down to queued */
 	struct mm_pte *tlb;
 	u64 ticket;
 	struct {
@@ -360,6 +360,7 @@ struct mm_dev *mm_dev_new(struct kunit *test, enum test_lock_kind kind,
 			  const struct smmu_inval_ops *ops,
 			  const struct smmu_inval_config *cfg,
 			  unsigned long base, unsigned int nr);
+int mm_dev_again(struct mm_dev *dev, const struct smmu_inval_ops *ops);
 int mm_dev_try_bind(struct mm_dev *dev, enum mm_binding binding,
 		    struct mm_struct *mm);
 void mm_dev_bind(struct mm_dev *dev, enum mm_binding binding,
@@ -395,6 +396,11 @@ u64 mm_dev_stat(struct mm_dev *dev, size_t offset);
 /* One counter of the instance, by its name in struct smmu_inval_stats. */
 #define mm_dev_counter(dev, counter) \
 	mm_dev_stat(dev, offsetof(struct smmu_inval_stats, counter))
+
+/* And one of the counters by event. */
+#define mm_dev_event(dev, event_, counter)				\
+	mm_dev_stat(dev, offsetof(struct smmu_inval_stats,		\
+				  event[SMMU_INVAL_##event_].counter))
 
 #define mm_page(dev, i)		((dev)->base + (unsigned long)(i) * PAGE_SIZE)
 

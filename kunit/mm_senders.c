@@ -269,7 +269,7 @@ static void prepare_clear_refs(struct mm_ctx *ctx)
 	ctx->arg = mm_scratch(ctx->test, "4", 1);
 }
 
-static int clear_refs(void *arg)
+static int write_clear_refs(void *arg)
 {
 	struct mm_ctx *ctx = arg;
 
@@ -279,7 +279,7 @@ static int clear_refs(void *arg)
 static long op_clear_refs(struct mm_ctx *ctx)
 {
 	/* procfs knows no address space of a kernel thread. */
-	return mm_call_in_user_task(clear_refs, ctx);
+	return mm_call_in_user_task(write_clear_refs, ctx);
 }
 
 /* userfaultfd and PAGEMAP_SCAN. */

@@ -257,8 +257,7 @@ static void mn_defers(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, between.writes);
 	KUNIT_EXPECT_TRUE(test, between.reaches);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(rig.dev, false), HALF);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev,
-				event[SMMU_INVAL_PROTECTION_VMA].deferred), HALF);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(rig.dev, PROTECTION_VMA, deferred), HALF);
 	KUNIT_EXPECT_EQ(test, rig.dev->zapped[SMMU_INVAL_PROTECTION_VMA], HALF);
 	mm_dev_expect_coherent(rig.dev, "after");
 }
@@ -312,8 +311,7 @@ static void mn_hugetlb_zaps_at_start(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, between.maps);
 	KUNIT_EXPECT_FALSE(test, between.reaches);
 	KUNIT_EXPECT_EQ(test, rig.dev->decides, 0);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev,
-				event[SMMU_INVAL_PROTECTION_VMA].deferred), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(rig.dev, PROTECTION_VMA, deferred), 0);
 }
 
 /* I11: a translation of another page goes, though the entry is accessible. */
@@ -345,8 +343,7 @@ static void mn_flushes_what_changed(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, rig_mprotect(&rig, 2, 2, PROT_READ | PROT_WRITE), 0);
 	KUNIT_EXPECT_EQ(test, dev->flushes, 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, false), PAGES);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev,
-				event[SMMU_INVAL_PROTECTION_VMA].kept), 2);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, PROTECTION_VMA, kept), 2);
 	KUNIT_ASSERT_EQ(test, rig_advise(&rig, 0, HALF, MADV_DONTNEED), 0);
 	mm_dev_forget(dev);
 	/* There is nothing left to zap. */
@@ -551,10 +548,8 @@ static void mn_clamps_soft_dirty(struct kunit *test)
 	mm_dev_expect(dev, probe, false, sender->name);
 	KUNIT_EXPECT_EQ(test, probe->log[0].start, 0UL);
 	KUNIT_EXPECT_EQ(test, probe->log[0].end, ULONG_MAX);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev,
-				event[SMMU_INVAL_SOFT_DIRTY].asked), ctx->nr);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev,
-				event[SMMU_INVAL_SOFT_DIRTY].changed), ctx->nr);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, SOFT_DIRTY, asked), ctx->nr);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, SOFT_DIRTY, changed), ctx->nr);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, true), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, false), ctx->nr);
 	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev, odd_ranges), 0);
@@ -582,12 +577,12 @@ static void mn_outside(struct kunit *test)
 					     MADV_DONTNEED, 0, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, dev->zaps[SMMU_INVAL_CLEAR], 0);
 	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(dev, cookie, 0));
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev, event[SMMU_INVAL_CLEAR].asked),
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, asked),
 			0);
 	/* One that straddles the border counts what is inside. */
 	KUNIT_ASSERT_EQ(test, mm_sys_madvise(base, (HALF + 1) * PAGE_SIZE,
 					     MADV_DONTNEED, 0, 0, 0), 0);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev, event[SMMU_INVAL_CLEAR].asked),
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, asked),
 			1);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, false), HALF - 1);
 }
@@ -600,7 +595,7 @@ static void mn_outside(struct kunit *test)
 struct gfn_dev {
 	struct smmu_inval si;
 	struct smmu_inval_mn smn;
-	spinlock_t lock;
+	spinlock_t lock;	/* the driver's lock */
 	unsigned long base;
 	bool mapped[2][PAGES];
 	struct smmu_inval_span flushed[4];
@@ -939,8 +934,7 @@ static void mn_exit(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mm_dev_reaches(dev, 0, false));
 	KUNIT_EXPECT_EQ(test, mm_dev_fault(dev, 0, false), -ESRCH);
 	KUNIT_EXPECT_TRUE(test, mm_dev_pending(dev, 0));
-	KUNIT_EXPECT_GE(test, mm_dev_counter(dev,
-				event[SMMU_INVAL_RELEASE].callbacks), 1);
+	KUNIT_EXPECT_GE(test, mm_dev_event(dev, RELEASE, callbacks), 1);
 	/* As KVM does, long after the end of the process. */
 	mm_dev_unbind(dev);
 }
@@ -999,7 +993,7 @@ static atomic_t get_frees;
 struct get_dev {
 	struct smmu_inval si;
 	struct smmu_inval_mn smn;
-	spinlock_t lock;
+	spinlock_t lock;	/* the driver's lock */
 	unsigned int zaps;
 	unsigned int released;
 };
@@ -1142,7 +1136,7 @@ static void mn_init_refuses(struct kunit *test)
 	struct smmu_inval_config cfg = mm_dev_config();
 	struct smmu_inval_mn smn;
 	struct smmu_inval si;
-	spinlock_t lock;
+	spinlock_t lock;	/* the driver's lock */
 
 	get_init();
 	spin_lock_init(&lock);
@@ -1184,6 +1178,7 @@ static bool aging_test(struct smmu_inval *si, u64 addr)
 static void mn_aging(struct kunit *test)
 {
 	struct smmu_inval_ops ops = mm_dev_ops;
+	unsigned long end;
 	struct mn_rig rig;
 
 	ops.clear_flush_young = aging_clear_flush;
@@ -1193,17 +1188,16 @@ static void mn_aging(struct kunit *test)
 	young[0] = true;
 	young[1] = true;
 	young[2] = true;
-	KUNIT_EXPECT_NE(test, mmu_notifier_clear_flush_young(rig.mm, rig.base,
-						rig.base + PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, mmu_notifier_clear_flush_young(rig.mm, rig.base,
-						rig.base + PAGE_SIZE), 0);
-	KUNIT_EXPECT_NE(test, mmu_notifier_clear_young(rig.mm, rig.base,
-						rig.base + PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, mmu_notifier_clear_young(rig.mm, rig.base,
-						rig.base + PAGE_SIZE), 0);
-	KUNIT_EXPECT_NE(test, mmu_notifier_test_young(rig.mm, rig.base), 0);
+	end = rig.base + PAGE_SIZE;
+	KUNIT_EXPECT_TRUE(test, mmu_notifier_clear_flush_young(rig.mm, rig.base,
+							       end));
+	KUNIT_EXPECT_FALSE(test, mmu_notifier_clear_flush_young(rig.mm, rig.base,
+								end));
+	KUNIT_EXPECT_TRUE(test, mmu_notifier_clear_young(rig.mm, rig.base, end));
+	KUNIT_EXPECT_FALSE(test, mmu_notifier_clear_young(rig.mm, rig.base, end));
+	KUNIT_EXPECT_TRUE(test, mmu_notifier_test_young(rig.mm, rig.base));
 	young[2] = false;
-	KUNIT_EXPECT_EQ(test, mmu_notifier_test_young(rig.mm, rig.base), 0);
+	KUNIT_EXPECT_FALSE(test, mmu_notifier_test_young(rig.mm, rig.base));
 	KUNIT_EXPECT_EQ(test, rig.dev->flushes, 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(rig.dev, true), PAGES);
 	mm_dev_unbind(rig.dev);

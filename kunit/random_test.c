@@ -193,12 +193,13 @@ static void model_check(struct model *m)
 		must = m->tokens[i].token &&
 		       find_next_bit(m->tokens[i].units, TEST_UNITS,
 				     start) <= last;
-	may = must || any_since(m->maybe_done, when, start, last);
+	/* Coarse is not vague: one hull, and one sequence of what completed. */
+	if (m->coarse)
+		must |= overlaps(start, last, m->coarse_start, m->coarse_last);
+	may = must || any_since(m->maybe_done, when, start, last) ||
+	      (m->coarse && m->now > when);
 	if (m->hull_users)
 		may |= overlaps(start, last, m->hull_start, m->hull_last);
-	if (m->coarse)
-		may |= m->now > when ||
-		       overlaps(start, last, m->coarse_start, m->coarse_last);
 
 	overflows = test_count(m->dev, overflow_history);
 	is = test_retry(m->dev, m->cookies[which].cookie, start, last);

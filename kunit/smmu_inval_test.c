@@ -490,7 +490,7 @@ static int thread_run(void *arg)
 
 	allow_signal(SIGKILL);
 	thread->ret = thread->fn(thread->arg);
-	complete(&thread->over);
+	complete_all(&thread->over);
 	return 0;
 }
 

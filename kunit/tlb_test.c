@@ -124,7 +124,7 @@ static void tlb_follows(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, sender->op(ctx), 0);
 	tlb_expect_coherent(dev, sender->name);
 	KUNIT_EXPECT_EQ(test, mm_dev_counter(dev, odd_ranges), 0);
-	calls = mm_dev_counter(dev, event[SMMU_INVAL_TLB].callbacks);
+	calls = mm_dev_event(dev, TLB, callbacks);
 	kunit_info(test, "%s: %llu calls, %u flushes, %u of all\n", sender->name,
 		   calls, dev->flushes, dev->flushes_all);
 	KUNIT_EXPECT_EQ(test, calls, (u64)dev->flushes);
@@ -154,8 +154,7 @@ static void tlb_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rig.dev->flushes, 1);
 	KUNIT_EXPECT_EQ(test, rig.dev->flushed, 3);
 	KUNIT_EXPECT_EQ(test, tlb_valid(rig.dev), PAGES - 3);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev,
-				event[SMMU_INVAL_TLB].asked), 3);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(rig.dev, TLB, asked), 3);
 	KUNIT_EXPECT_EQ(test, *rig.wrong, 0);
 }
 
@@ -169,8 +168,7 @@ static void tlb_whole(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rig.dev->flushes_all, 1);
 	KUNIT_EXPECT_EQ(test, tlb_valid(rig.dev), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, odd_ranges), 0);
-	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev,
-				event[SMMU_INVAL_TLB].callbacks), 1);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(rig.dev, TLB, callbacks), 1);
 }
 
 /* Section 6: what is empty or inverted is counted, and taken for everything. */
