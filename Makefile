@@ -11,7 +11,7 @@ FLAVOURS := $(filter-out %-demo,$(basename $(notdir $(wildcard kunit/configs/*-[
 .NOTPARALLEL:
 
 help: ## this list
-	@sed 's/^# //' Makefile | awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }'
+	@sed 's/^# //' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }'
 	@echo "FLAVOUR is one of:"
 	@printf '  %s\n' $(FLAVOURS)
 

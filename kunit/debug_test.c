@@ -203,29 +203,64 @@ static bool end_before_flush(struct test_dev *dev)
 	return true;
 }
 
-static int take_the_lock(void *arg)
+static int other_fault(void *arg)
 {
 	struct test_dev *dev = arg;
 
 	guard(test_dev)(dev);
-	smmu_inval_end(&dev->si, smmu_inval_begin(&dev->si, SMMU_INVAL_UNMAP));
+	return smmu_inval_read_retry(&dev->si, smmu_inval_read_begin(&dev->si),
+				     100, 100);
+}
+
+static int other_begin(void *arg)
+{
+	struct test_dev *dev = arg;
+
+	guard(test_dev)(dev);
+	smmu_inval_begin(&dev->si, SMMU_INVAL_UNMAP);
 	return 0;
 }
 
-/* A batch above the guard of the lock is flushed after the unlock. */
-static bool section_without_flush(struct test_dev *dev)
+static int other_change(void *arg)
 {
-	struct test_thread other;
+	test_change(arg, 100, 100);
+	return 0;
+}
+
+/*
+ * A batch above the guard of the lock is flushed after the unlock: whoever
+ * takes the lock next would see the device use what is gone.
+ */
+static bool section_without_flush(struct test_dev *dev,
+				  int (*other)(void *arg))
+{
+	struct test_thread thread;
 
 	CLASS(smmu_inval_batch, batch)(&dev->si);
 
+	test_forget(dev);
 	scoped_guard(test_dev, dev)
 		smmu_inval_changed(&batch, 10, 20, SMMU_INVAL_UNMAP);
-	test_thread_start(dev->test, &other, 1, take_the_lock, dev);
-	test_thread_join(dev->test, &other);
+	test_thread_start(dev->test, &thread, 1, other, dev);
+	test_thread_join(dev->test, &thread);
 	scoped_guard(test_dev, dev)
 		smmu_inval_batch_flush(&batch);
 	return test_flushed(dev, 10, 20);
+}
+
+static bool unflushed_at_fault(struct test_dev *dev)
+{
+	return section_without_flush(dev, other_fault);
+}
+
+static bool unflushed_at_begin(struct test_dev *dev)
+{
+	return section_without_flush(dev, other_begin);
+}
+
+static bool unflushed_at_change(struct test_dev *dev)
+{
+	return section_without_flush(dev, other_change);
 }
 #endif
 
@@ -250,7 +285,9 @@ static const struct misuse {
 #if defined(CONFIG_SMMU_INVAL_DEBUG) && defined(CONFIG_LOCKDEP)
 	MISUSE(flush_outside_the_lock),
 	MISUSE(end_before_flush),
-	MISUSE(section_without_flush),
+	MISUSE(unflushed_at_fault),
+	MISUSE(unflushed_at_begin),
+	MISUSE(unflushed_at_change),
 #endif
 #undef MISUSE
 };

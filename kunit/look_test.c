@@ -166,7 +166,7 @@ static void look_read_only(struct kunit *test)
 {
 	struct look_rig rig = look_rig(test, PAGES);
 	struct smmu_inval_look look;
-	u8 byte;
+	u8 __maybe_unused byte;
 
 	rig_touch(&rig, 0, 8);
 	rig_protect(&rig, 2, 3, PROT_READ);

@@ -17,6 +17,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 #include <linux/uaccess.h>
 #include <linux/userfaultfd.h>
 #include <uapi/linux/memfd.h>
@@ -166,12 +167,14 @@ static void prepare_block_device(struct mm_ctx *ctx)
 static void prepare_clean_file(struct mm_ctx *ctx)
 {
 	unsigned int i;
-	u8 byte;
+	u8 __maybe_unused byte;
 
 	prepare_block_device(ctx);
 	for (i = 0; i < ctx->nr; i++)
 		KUNIT_ASSERT_EQ(ctx->test,
 				get_user(byte, (u8 __user *)mm_page(ctx, i)), 0);
+	/* Reclaim leaves alone what is not on its lists yet. */
+	lru_add_drain_all();
 }
 
 static void prepare_dirty_file(struct mm_ctx *ctx)

@@ -262,6 +262,31 @@ static void mn_defers(struct kunit *test)
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
+static void coarse_hook(struct mm_probe *probe,
+			const struct mmu_notifier_range *range)
+{
+	struct mm_dev *dev = probe->ctx;
+
+	smmu_inval_set_coarse(&dev->si, !READ_ONCE(dev->si.coarse));
+}
+
+/* Section 4: what was deferred is decided, whatever the switch says by then. */
+static void mn_switch_between(struct kunit *test)
+{
+	struct mn_rig rig = mn_rig(test, &mm_dev_ops, NULL);
+
+	/* Registered first, so its start comes last. */
+	rig.probe->ctx = rig.dev;
+	rig.probe->start_hook = coarse_hook;
+	KUNIT_ASSERT_EQ(test, rig_mprotect(&rig, 0, HALF, PROT_NONE), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_count(rig.dev, false), HALF);
+	mm_dev_expect_coherent(rig.dev, "switched on");
+	KUNIT_ASSERT_EQ(test, rig_mprotect(&rig, HALF, HALF, PROT_NONE), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_count(rig.dev, false), 0);
+	mm_dev_expect_coherent(rig.dev, "switched off");
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
+}
+
 /* Section 4: a driver without ops->decide zaps at the start. */
 static void mn_zaps_undecided(struct kunit *test)
 {
@@ -1125,6 +1150,56 @@ static void mn_put_after_exit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&get_frees), 1);
 }
 
+struct getter {
+	struct mm_struct *mm;
+	unsigned long until;
+	unsigned int rounds;
+	unsigned int dead;
+};
+
+static int get_and_put(void *arg)
+{
+	struct getter *getter = arg;
+
+	while (time_before(jiffies, getter->until)) {
+		struct smmu_inval_mn *smn;
+
+		smn = smmu_inval_mn_get(&get_class, getter->mm);
+		if (IS_ERR(smn))
+			return PTR_ERR(smn);
+		/* Who gets it gets it alive. */
+		getter->dead += smmu_inval_is_dead(smn->si);
+		if (getter->rounds++ & 1)
+			cond_resched();
+		smmu_inval_mn_put(smn);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* I10: get and put race, and everything is freed once. */
+static void mn_get_put_race(struct kunit *test)
+{
+	struct mm_struct *mm = mm_attach(test);
+	struct getter getter[2] = {};
+	struct mm_thread thread[2];
+	unsigned int i;
+
+	get_init();
+	for (i = 0; i < 2; i++) {
+		getter[i].mm = mm;
+		getter[i].until = jiffies + msecs_to_jiffies(test_race_ms);
+		mm_thread_start(test, &thread[i], mm, i, get_and_put, &getter[i]);
+	}
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, mm_thread_join(test, &thread[i]), 0);
+		KUNIT_EXPECT_GT(test, getter[i].rounds, 0);
+		KUNIT_EXPECT_EQ(test, getter[i].dead, 0);
+	}
+	smmu_inval_mn_synchronize(&get_class);
+	KUNIT_EXPECT_EQ(test, atomic_read(&get_frees), get_allocs);
+}
+
 /* Misuse that can be known at init gets -EINVAL. */
 static void mn_init_refuses(struct kunit *test)
 {
@@ -1269,6 +1344,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_pending),
 	KUNIT_CASE(mn_retires),
 	KUNIT_CASE(mn_defers),
+	KUNIT_CASE(mn_switch_between),
 	KUNIT_CASE(mn_zaps_undecided),
 	KUNIT_CASE(mn_fork_wrprotects_at_start),
 	KUNIT_CASE(mn_hugetlb_zaps_at_start),
@@ -1291,6 +1367,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_unregister_pending),
 	KUNIT_CASE(mn_get_put),
 	KUNIT_CASE(mn_put_after_exit),
+	KUNIT_CASE(mn_get_put_race),
 	KUNIT_CASE(mn_init_refuses),
 	KUNIT_CASE(mn_aging),
 	KUNIT_CASE(mn_owner),

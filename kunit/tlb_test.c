@@ -145,6 +145,45 @@ static void tlb_munmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tlb_valid(rig.dev), HALF);
 }
 
+static int be_there(void *arg)
+{
+	struct completion *done = arg;
+
+	complete(&done[0]);
+	wait_for_completion_timeout(&done[1], TEST_SOON);
+	return 0;
+}
+
+/* Section 6: reclaim flushes a batch of unmaps at once, and says (0, ~0). */
+static void tlb_batched_reclaim(struct kunit *test)
+{
+	const struct mm_sender *sender = mm_sender_named("reclaim");
+	struct completion done[2];
+	struct mm_thread thread;
+	struct mm_dev *dev;
+	struct mm_ctx *ctx;
+
+	if (!IS_ENABLED(CONFIG_ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH) ||
+	    num_online_cpus() < 2)
+		kunit_skip(test, "unmaps are not batched here");
+	ctx = mm_sender_prepare(test, sender);
+	dev = mm_dev_new(test, TEST_RAW_SPINLOCK, &mm_dev_ops, NULL, ctx->base,
+			 ctx->nr);
+	mm_dev_bind(dev, MM_TLB, ctx->mm);
+	tlb_fill(dev);
+	/* It batches where another CPU has to be told. */
+	init_completion(&done[0]);
+	init_completion(&done[1]);
+	mm_thread_start(test, &thread, ctx->mm, !raw_smp_processor_id(), be_there,
+			done);
+	wait_for_completion_timeout(&done[0], TEST_SOON);
+	KUNIT_EXPECT_EQ(test, sender->op(ctx), 0);
+	complete(&done[1]);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &thread), 0);
+	tlb_expect_coherent(dev, "reclaim");
+	KUNIT_EXPECT_GT(test, dev->flushes_all, 0);
+}
+
 /* I1: the flush covers what was asked, and no more (I9). */
 static void tlb_range(struct kunit *test)
 {
@@ -337,6 +376,7 @@ static void tlb_unregister(struct kunit *test)
 static struct kunit_case tlb_cases[] = {
 	KUNIT_CASE_PARAM(tlb_follows, mm_sender_gen_params),
 	KUNIT_CASE(tlb_munmap),
+	KUNIT_CASE(tlb_batched_reclaim),
 	KUNIT_CASE(tlb_range),
 	KUNIT_CASE(tlb_whole),
 	KUNIT_CASE(tlb_odd),

@@ -9,6 +9,7 @@
 #ifndef _LINUX_SMMU_INVAL_H
 #define _LINUX_SMMU_INVAL_H
 
+#include <linux/bits.h>
 #include <linux/cleanup.h>
 #include <linux/completion.h>
 #include <linux/hashtable.h>
@@ -282,7 +283,7 @@ struct smmu_inval_config {
 #define SMMU_INVAL_SLOTS	4
 #define SMMU_INVAL_FLIGHTS	8
 /* Nobody needs more, and a typing error should not eat the memory. */
-#define SMMU_INVAL_MAX_RANGES	(1U << 20)
+#define SMMU_INVAL_MAX_RANGES	BIT(20)
 
 /* What fits most drivers whose addresses are user addresses. */
 #define SMMU_INVAL_CONFIG_DEFAULTS			\
@@ -735,8 +736,6 @@ void smmu_inval_get_stats(const struct smmu_inval *si,
 
 /**
  * struct smmu_inval_mn - an instance bound to a process
- * @mn: the kernel's side
- * @si: the instance
  *
  * Embedded in the driver's object. All fields are private to the library.
  */

@@ -32,7 +32,7 @@
  *	-------			-------			------------
  *							record
  *	cookie
- *	reads the old entry
+ *	reads what is still there
  *							entry changes; is over
  *				waits, moves quiet
  *	must retry
@@ -329,7 +329,8 @@ int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 	int ret;
 
 	if (!si->ops || !si->ops->zap || !smmu_inval_has_hvas(si) ||
-	    !is_power_of_2(nr_records) || start > last || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
+	    !is_power_of_2(nr_records) || start > last ||
+	    !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
 		return -EINVAL;
 	/* The length has to fit; the last page is never the user's. */
 	if (start == 0 && last == ULONG_MAX)
@@ -462,8 +463,11 @@ static void interval_settle(struct smmu_inval_interval *ival,
 	/* Nothing is lost yet: before, whatever left the ring was pending. */
 	if (!ival->settled)
 		ival->lost = mm_seq;
-	if (!ival->settled || seq_after(mm_seq, ival->quiet))
+	if (!ival->settled || seq_after(mm_seq, ival->quiet)) {
+		/* Pairs with the acquire in smmu_inval_interval_read_begin(). */
 		smp_store_release(&ival->quiet, mm_seq);
+	}
+	/* As well: quiet is valid for whoever sees this. */
 	smp_store_release(&ival->settled, true);
 	smmu_inval_unlock(ival->si, flags);
 }

@@ -36,7 +36,7 @@ struct gpu_engine;
 #define GPU_VA_BITS		48
 #define GPU_VA_LAST		((1ULL << GPU_VA_BITS) - 1)
 #define GPU_PT_BITS		(PAGE_SHIFT - 3)
-#define GPU_PT_ENTRIES		(1U << GPU_PT_BITS)
+#define GPU_PT_ENTRIES		BIT(GPU_PT_BITS)
 #define GPU_PT_LEVELS		DIV_ROUND_UP(GPU_VA_BITS - PAGE_SHIFT, GPU_PT_BITS)
 
 /* What one table of level 0 spans. */
@@ -101,7 +101,7 @@ struct gpu_vm {
 	struct mm_struct *mm;
 	u64 asid;
 
-	struct mutex lock;
+	struct mutex lock; /* page table, si, ival */
 	struct smmu_inval si;
 	struct smmu_inval_interval ival;
 	struct gpu_table *root;
@@ -116,7 +116,7 @@ struct gpu_vm {
 	atomic64_t tlb_hits;
 	atomic64_t tlb_misses;
 
-	spinlock_t cmd_lock;
+	spinlock_t cmd_lock; /* commands */
 	struct list_head commands;
 	unsigned int nr_commands;
 	u64 next_id;
@@ -141,7 +141,7 @@ struct gpu_tlb_entry {
  * @victim: which way of a set makes room next
  */
 struct gpu_tlb {
-	spinlock_t lock;
+	spinlock_t lock; /* entries; held while one is used */
 	struct gpu_tlb_entry *entries;
 	unsigned int nr_sets;
 	unsigned int victim;

@@ -27,7 +27,7 @@
  */
 struct gpu_engine {
 	struct task_struct *task;
-	spinlock_t lock;
+	spinlock_t lock; /* queue */
 	struct list_head queue;
 	wait_queue_head_t wake;
 	struct gpu_tlb tlb;

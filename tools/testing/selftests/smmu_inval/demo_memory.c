@@ -407,7 +407,7 @@ static void use_hot_page(unsigned int page, bool write)
 			fail("the GPU cannot write to a page that nobody touches: %d",
 			     err);
 		else if (memcmp(words, buffer, page_size))
-			fail("the CPU does not find what the GPU wrote to a page that nobody touches");
+			fail("the CPU misses what the GPU wrote to a page that nobody touches");
 		return;
 	}
 

@@ -348,7 +348,6 @@ static const char *ksm_prepare(void)
 	if (put(KSM "run", "1"))
 		return "not allowed to start ksmd";
 	put(KSM "pages_to_scan", "2000");
-	put(KSM "sleep_millisecs", "1");
 	return NULL;
 }
 
@@ -358,6 +357,7 @@ static void ksm_round(unsigned int i)
 	unsigned int gen = 0, j;
 	long now = 0;
 
+	put(KSM "sleep_millisecs", "1");
 	/* The same everywhere, and never seen before. */
 	for (j = 0; j < NR_CHUNKS; j++)
 		if (current(&c[j]).gen > gen)
@@ -374,6 +374,8 @@ static void ksm_round(unsigned int i)
 	}
 	if (now > merged)
 		merged = now;
+	/* Else it merges again what the GPU is about to write to, for ever. */
+	put(KSM "sleep_millisecs", "100");
 	verify_all();
 
 	/* Who writes to one of them must not write to all. */
@@ -457,16 +459,36 @@ static const char *reclaim_finish(void)
 	return NULL;
 }
 
-/* Migration: to another node, or, if there is none, by compaction. */
+/*
+ * Migration: to another node, or, if there is none, by compaction, which needs
+ * holes in memory that it can close.
+ */
+
+#define SCRATCH_PAGES	256
 
 static long migrated;
 static bool two_nodes;
+static char *scratch;
+
+static void make_holes(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < SCRATCH_PAGES; i++)
+		scratch[i * page_size] = 1;
+	for (i = 0; i < SCRATCH_PAGES; i += 2)
+		madvise(scratch + i * page_size, page_size, MADV_DONTNEED);
+}
 
 static const char *migrate_prepare(void)
 {
 	two_nodes = !access("/sys/devices/system/node/node1/meminfo", R_OK);
 	if (!two_nodes && access("/proc/sys/vm/compact_memory", W_OK))
 		return "one node, and no compaction";
+	scratch = mmap(NULL, SCRATCH_PAGES * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (scratch == MAP_FAILED)
+		return "no memory";
 	migrated = get("/proc/vmstat", "pgmigrate_success ");
 	return migrated < 0 ? "no pgmigrate_success in /proc/vmstat" : NULL;
 }
@@ -478,6 +500,12 @@ static void migrate_round(unsigned int i)
 	struct chunk *c = chunk(i);
 	unsigned int j;
 
+	/* New pages, from the holes. */
+	if (!two_nodes && !(i % 4))
+		make_holes();
+	step_begin(c, MAY_BE_ZERO, current(c).gen);
+	must(madvise(c->addr, data_size, MADV_DONTNEED), "MADV_DONTNEED");
+	step_done(c);
 	rewrite(c, i & 1);
 	if (two_nodes) {
 		for (j = 0; j < CHUNK_PAGES; j++) {
@@ -496,6 +524,7 @@ static void migrate_round(unsigned int i)
 
 static const char *migrate_finish(void)
 {
+	munmap(scratch, SCRATCH_PAGES * page_size);
 	if (get("/proc/vmstat", "pgmigrate_success ") <= migrated)
 		return "nothing was migrated";
 	return NULL;
@@ -544,7 +573,7 @@ const struct phase phases[] = {
 	  .round = ksm_round, .finish = ksm_finish },
 	{ .name = "reclaim", .rounds = 48, .prepare = reclaim_prepare,
 	  .round = reclaim_round, .finish = reclaim_finish },
-	{ .name = "migrate", .rounds = 24, .prepare = migrate_prepare,
+	{ .name = "migrate", .rounds = 16, .prepare = migrate_prepare,
 	  .round = migrate_round, .finish = migrate_finish },
 	{ .name = "clear-refs", .rounds = 48, .prepare = clear_refs_prepare,
 	  .round = clear_refs_round },
