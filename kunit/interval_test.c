@@ -357,10 +357,26 @@ static int hold_lock(void *arg)
 	return 0;
 }
 
+static const struct sleeping_lock {
+	const char *name;
+	enum test_lock_kind kind;
+} sleeping_locks[] = {
+	{ "mutex", TEST_MUTEX },
+	{ "rw_semaphore", TEST_RWSEM },
+};
+
+static void sleeping_lock_desc(const struct sleeping_lock *lock, char *desc)
+{
+	strscpy(desc, lock->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(sleeping_lock, sleeping_locks, sleeping_lock_desc);
+
 /* I6: -EAGAIN only for a contended lock that sleeps, and it leaves nothing. */
 static void ival_nonblock(struct kunit *test)
 {
-	struct ival_rig rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops, NULL);
+	const struct sleeping_lock *lock = test->param_value;
+	struct ival_rig rig = ival_rig(test, lock->kind, &mm_dev_ops, NULL);
 	struct holder holder = { .dev = rig.dev };
 	struct mmu_notifier_range range;
 	struct test_thread thread;
@@ -675,6 +691,44 @@ static void ival_waits_for_others_flush(struct kunit *test)
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
+/* I2, I6: who may not wait for a flush in flight is sent back. */
+static void ival_nonblock_flight(struct kunit *test)
+{
+	struct ival_rig rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops_two_phase,
+				       NULL);
+	struct mm_advice advice = rig_dontneed(&rig, 0, HALF);
+	struct slow slow = { .who = current };
+	struct mmu_notifier_range range;
+	struct mm_thread first;
+
+	init_completion(&slow.arrived);
+	init_completion(&slow.go);
+	rig.dev->ctx = &slow;
+	rig.dev->wait_hook = slow_hook;
+	mm_thread_start(test, &first, rig.mm, 1, mm_advise, &advice);
+	KUNIT_EXPECT_TRUE(test, wait_for_completion_timeout(&slow.arrived,
+							    TEST_SOON));
+	range = mm_range(rig.mm, MMU_NOTIFY_CLEAR, rig.base,
+			 rig.base + PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, mm_dev_reaches(rig.dev, 0, false));
+	KUNIT_EXPECT_EQ(test, mmu_notifier_invalidate_range_start_nonblock(&range),
+			-EAGAIN);
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, eagain), 1);
+	/* Elsewhere there is nothing to wait for: it flushes, and goes on. */
+	range = mm_range(rig.mm, MMU_NOTIFY_CLEAR, mm_page(rig.dev, HALF),
+			 mm_page(rig.dev, HALF + 1));
+	KUNIT_EXPECT_EQ(test, mmu_notifier_invalidate_range_start_nonblock(&range),
+			0);
+	KUNIT_EXPECT_FALSE(test, mm_dev_reaches(rig.dev, HALF, false));
+	mmu_notifier_invalidate_range_end(&range);
+	complete_all(&slow.go);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &first), 0);
+	KUNIT_EXPECT_FALSE(test, mm_dev_reaches(rig.dev, 0, false));
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, 0, true), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, HALF, true), 0);
+	mm_dev_expect_coherent(rig.dev, "after");
+}
+
 /* I1: without a second pass to spare, the first one waits. */
 static void ival_second_pass_busy(struct kunit *test)
 {
@@ -881,7 +935,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_history_overflow),
 	KUNIT_CASE(ival_history),
 	KUNIT_CASE(ival_insert_busy),
-	KUNIT_CASE(ival_nonblock),
+	KUNIT_CASE_PARAM(ival_nonblock, sleeping_lock_gen_params),
 	KUNIT_CASE(ival_nonblock_other),
 	KUNIT_CASE(ival_nonblock_spinlock),
 	KUNIT_CASE(ival_owner),
@@ -891,6 +945,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_fault_races),
 	KUNIT_CASE(ival_two_pass),
 	KUNIT_CASE(ival_waits_for_others_flush),
+	KUNIT_CASE(ival_nonblock_flight),
 	KUNIT_CASE(ival_second_pass_busy),
 	KUNIT_CASE(ival_clips),
 	KUNIT_CASE(ival_several),

@@ -287,6 +287,37 @@ static void life_bind_unbind(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&load->errors), 0);
 }
 
+static int fault_first(void *arg)
+{
+	return mm_dev_fault(arg, 0, true);
+}
+
+/* I10: a fault that waits is let go when the instance is shut down. */
+static void life_shutdown_waiting(struct kunit *test)
+{
+	struct load *load = load_new(test);
+	struct smmu_inval_token *token;
+	struct mm_thread fault;
+	struct mm_dev *dev;
+	unsigned long flags = 0;
+
+	dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops, NULL, load->base, PAGES);
+	mm_dev_bind(dev, MM_INTERVAL, load->mm);
+	mm_dev_lock(dev, &flags);
+	token = smmu_inval_begin(&dev->si, SMMU_INVAL_DRIVER);
+	smmu_inval_add(&dev->si, token, load->base, load->base + PAGE_SIZE - 1);
+	mm_dev_unlock(dev, flags);
+	mm_thread_start(test, &fault, load->mm, 1, fault_first, dev);
+	KUNIT_EXPECT_TRUE(test, test_thread_blocked(&fault.thread));
+	mm_dev_lock(dev, &flags);
+	smmu_inval_shutdown(&dev->si);
+	mm_dev_unlock(dev, flags);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &fault), -ESRCH);
+	KUNIT_EXPECT_TRUE(test, smmu_inval_interval_is_dead(&dev->ival));
+	KUNIT_EXPECT_FALSE(test, mm_dev_maps(dev, 0, false));
+	mm_dev_unbind(dev);
+}
+
 /* I10: unregister against faults; they give up, and install nothing more. */
 static void life_unbind_faults(struct kunit *test)
 {
@@ -340,6 +371,7 @@ static void life_driver_event(struct kunit *test)
 	struct load *load = load_new(test);
 	struct smmu_inval_cookie cookie;
 	struct smmu_inval_token *token;
+	struct mm_thread fault;
 	struct mm_dev *dev;
 	unsigned long flags = 0;
 
@@ -353,9 +385,12 @@ static void life_driver_event(struct kunit *test)
 	mm_dev_unlock(dev, flags);
 	KUNIT_EXPECT_TRUE(test, mm_dev_pending(dev, 0));
 	KUNIT_EXPECT_FALSE(test, mm_dev_pending(dev, 1));
+	mm_thread_start(test, &fault, load->mm, 1, fault_first, dev);
+	KUNIT_EXPECT_TRUE(test, test_thread_blocked(&fault.thread));
 	mm_dev_lock(dev, &flags);
 	smmu_inval_end(&dev->si, token);
 	mm_dev_unlock(dev, flags);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &fault), 0);
 	KUNIT_EXPECT_FALSE(test, mm_dev_pending(dev, 0));
 	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(dev, cookie, 0));
 	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(dev, cookie, 1));
@@ -365,6 +400,7 @@ static struct kunit_case life_cases[] = {
 	KUNIT_CASE_PARAM(life_never_stale, variant_gen_params),
 	KUNIT_CASE_PARAM(life_bind_unbind, variant_gen_params),
 	KUNIT_CASE(life_unbind_faults),
+	KUNIT_CASE(life_shutdown_waiting),
 	KUNIT_CASE(life_destroy_pending),
 	KUNIT_CASE(life_driver_event),
 	{}

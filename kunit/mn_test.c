@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "mm_helpers.h"
 
@@ -353,6 +354,38 @@ static void mn_decides_by_page(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mm_dev_maps(rig.dev, 2, false));
 	KUNIT_EXPECT_FALSE(test, mm_dev_maps(rig.dev, 2, true));
 	KUNIT_EXPECT_TRUE(test, mm_dev_maps(rig.dev, HALF, true));
+}
+
+#define MANY_PAGES	(6 * SMMU_INVAL_SEEN)
+
+/* I11: what needs more than one look is decided all the same. */
+static void mn_decides_in_parts(struct kunit *test)
+{
+	struct mm_struct *mm = mm_attach(test);
+	struct mm_probe *probe = mm_probe_new(test, mm);
+	unsigned long base, addr;
+	struct mm_dev *dev;
+	unsigned int i;
+
+	base = mm_map(test, NULL, MANY_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS);
+	/* With holes, so that no two pages are one span. */
+	for (i = 0; i < MANY_PAGES; i += 2) {
+		addr = base + i * PAGE_SIZE;
+		KUNIT_ASSERT_EQ(test, put_user(1ull, (u64 __user *)addr), 0);
+	}
+	dev = mm_dev_new(test, TEST_SPINLOCK, &mm_dev_ops, NULL, base,
+			 MANY_PAGES);
+	mm_dev_bind(dev, MM_MN, mm);
+	mm_dev_populate(dev, true);
+	mm_dev_snapshot(dev);
+	mm_probe_forget(probe);
+	KUNIT_ASSERT_EQ(test, mm_sys_mprotect(base, MANY_PAGES * PAGE_SIZE,
+					      PROT_READ, 0, 0, 0), 0);
+	KUNIT_EXPECT_GE(test, dev->decides, 3);
+	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, false), MANY_PAGES / 2);
+	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, true), 0);
+	mm_dev_expect(dev, probe, false, "mprotect");
 }
 
 /* I9: no flush where nothing was lost, and exactly what was lost elsewhere. */
@@ -1349,6 +1382,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_fork_wrprotects_at_start),
 	KUNIT_CASE(mn_hugetlb_zaps_at_start),
 	KUNIT_CASE(mn_decides_by_page),
+	KUNIT_CASE(mn_decides_in_parts),
 	KUNIT_CASE(mn_flushes_what_changed),
 	KUNIT_CASE(mn_numa_spares_pinned),
 	KUNIT_CASE(mn_parallel),

@@ -493,12 +493,23 @@ static const char *migrate_prepare(void)
 	return migrated < 0 ? "no pgmigrate_success in /proc/vmstat" : NULL;
 }
 
-static void migrate_round(unsigned int i)
+static void move_to_node(struct chunk *c, int node)
 {
 	static void *pages[CHUNK_PAGES];
 	static int nodes[CHUNK_PAGES], status[CHUNK_PAGES];
+	unsigned int i;
+
+	for (i = 0; i < CHUNK_PAGES; i++) {
+		pages[i] = c->addr + i * page_size;
+		nodes[i] = node;
+	}
+	must(syscall(__NR_move_pages, 0, CHUNK_PAGES, pages, nodes, status,
+		     2 /* MPOL_MF_MOVE */) < 0, "move_pages");
+}
+
+static void migrate_round(unsigned int i)
+{
 	struct chunk *c = chunk(i);
-	unsigned int j;
 
 	/* New pages, from the holes. */
 	if (!two_nodes && !(i % 4))
@@ -508,12 +519,10 @@ static void migrate_round(unsigned int i)
 	step_done(c);
 	rewrite(c, i & 1);
 	if (two_nodes) {
-		for (j = 0; j < CHUNK_PAGES; j++) {
-			pages[j] = c->addr + j * page_size;
-			nodes[j] = (i / NR_CHUNKS) & 1;
-		}
-		must(syscall(__NR_move_pages, 0, CHUNK_PAGES, pages, nodes,
-			     status, 2) < 0, "move_pages");
+		/* One of the two is where it is not. */
+		move_to_node(c, 0);
+		verify(c, i & 2);
+		move_to_node(c, 1);
 	} else {
 		must(put("/proc/sys/vm/compact_memory", "1"), "compact_memory");
 	}
