@@ -309,9 +309,7 @@ static void life_shutdown_waiting(struct kunit *test)
 	mm_dev_unlock(dev, flags);
 	mm_thread_start(test, &fault, load->mm, 1, fault_first, dev);
 	KUNIT_EXPECT_TRUE(test, test_thread_blocked(&fault.thread));
-	mm_dev_lock(dev, &flags);
 	smmu_inval_shutdown(&dev->si);
-	mm_dev_unlock(dev, flags);
 	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &fault), -ESRCH);
 	KUNIT_EXPECT_TRUE(test, smmu_inval_interval_is_dead(&dev->ival));
 	KUNIT_EXPECT_FALSE(test, mm_dev_maps(dev, 0, false));

@@ -426,6 +426,7 @@ struct mmu_notifier_range mm_range(struct mm_struct *mm,
 /* The driver: its lock. */
 
 void mm_dev_lock(struct mm_dev *dev, unsigned long *flags)
+	__acquires(&dev->lock)
 {
 	switch (dev->kind) {
 	case TEST_SPINLOCK:
@@ -439,14 +440,17 @@ void mm_dev_lock(struct mm_dev *dev, unsigned long *flags)
 		break;
 	case TEST_MUTEX:
 		mutex_lock(&dev->lock.mutex);
+		__acquire(&dev->lock);
 		break;
 	default:
 		down_write(&dev->lock.sem);
+		__acquire(&dev->lock);
 		break;
 	}
 }
 
 void mm_dev_unlock(struct mm_dev *dev, unsigned long flags)
+	__releases(&dev->lock)
 {
 	switch (dev->kind) {
 	case TEST_SPINLOCK:
@@ -460,9 +464,11 @@ void mm_dev_unlock(struct mm_dev *dev, unsigned long flags)
 		break;
 	case TEST_MUTEX:
 		mutex_unlock(&dev->lock.mutex);
+		__release(&dev->lock);
 		break;
 	default:
 		up_write(&dev->lock.sem);
+		__release(&dev->lock);
 		break;
 	}
 }
@@ -497,7 +503,8 @@ static bool mm_dev_clip(struct mm_dev *dev, u64 start, u64 last,
 {
 	u64 top = mm_page(dev, dev->nr) - 1;
 
-	dev->odd += !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1);
+	dev->odd += !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1) ||
+		    start < dev->si.cfg.start || last > dev->si.cfg.last;
 	if (start > top || last < dev->base)
 		return false;
 	*first = (max_t(u64, start, dev->base) - dev->base) >> PAGE_SHIFT;
@@ -1082,7 +1089,7 @@ void mm_dev_expect_coherent(struct mm_dev *dev, const char *where)
 	struct kunit *test = dev->test;
 	unsigned int i;
 
-	KUNIT_EXPECT_EQ_MSG(test, dev->odd, 0, "%s: spans of no whole pages",
+	KUNIT_EXPECT_EQ_MSG(test, dev->odd, 0, "%s: spans of no whole pages, or outside",
 			    where);
 	for (i = 0; i < dev->nr; i++) {
 		struct mm_primary primary = mm_primary(dev->mm, mm_page(dev, i));

@@ -283,7 +283,7 @@ struct mm_pte {
  * @released: calls
  * @freed: calls
  * @retries: faults that had to start again
- * @odd: spans that were not whole pages
+ * @odd: spans that were not whole pages of its address space
  * @zap_hook: called in each zap, with the lock held
  * @flush_hook: called in each flush, with the lock held
  * @wait_hook: called in each wait for a ticket, without the lock

@@ -643,6 +643,7 @@ static void mn_outside(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, asked),
 			1);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(dev, false), HALF - 1);
+	KUNIT_EXPECT_EQ(test, dev->odd, 0);
 }
 
 /* Two memory slots that map the same user addresses, as KVM's may. */

@@ -28,21 +28,25 @@ static bool tlb_is_called(void)
 	       !strcmp(__stringify(SMMU_INVAL_TLB_OP), "invalidate_range");
 }
 
+static void tlb_fill_page(struct mm_dev *dev, unsigned int i)
+{
+	struct mm_primary primary = mm_primary(dev->mm, mm_page(dev, i));
+
+	guard(raw_spinlock_irqsave)(&dev->hw_lock);
+	dev->tlb[i] = (struct mm_pte) {
+		.pfn = primary.pfn,
+		.valid = primary.present,
+		.write = primary.write,
+	};
+}
+
 /* The hardware walks the page tables of the process, wherever it is used. */
 static void tlb_fill(struct mm_dev *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < dev->nr; i++) {
-		struct mm_primary primary = mm_primary(dev->mm, mm_page(dev, i));
-
-		guard(raw_spinlock_irqsave)(&dev->hw_lock);
-		dev->tlb[i] = (struct mm_pte) {
-			.pfn = primary.pfn,
-			.valid = primary.present,
-			.write = primary.write,
-		};
-	}
+	for (i = 0; i < dev->nr; i++)
+		tlb_fill_page(dev, i);
 }
 
 static unsigned int tlb_valid(struct mm_dev *dev)

@@ -588,4 +588,4 @@ const struct phase phases[] = {
 	  .round = clear_refs_round },
 };
 
-const unsigned int nr_phases = sizeof(phases) / sizeof(phases[0]);
+const unsigned int nr_phases = ARRAY_SIZE(phases);

@@ -2,7 +2,6 @@
 /*
  * The table at the end: what each phase cost, coarse and precise.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "demo.h"
@@ -28,7 +27,7 @@ static void print_number(uint64_t n)
 	int i;
 
 	if (n < 100000) {
-		printf(" %5" PRIu64, n);
+		printf(" %5llu", (unsigned long long)n);
 		return;
 	}
 	for (i = 0; x >= 1000 && unit[i + 1]; i++)
@@ -140,7 +139,8 @@ void table_print(struct result (*results)[2])
 	struct result sum[2] = { };
 	unsigned int i;
 
-	printf("\nIn each column: the driver coarse, as drivers are today, and precise\n");
+	putchar('\n');
+	printf("In each column: the driver coarse, as drivers are today, and precise\n");
 	print_line();
 	printf("%-10s %-15s |", "phase", "event");
 	for (i = 0; i < 8; i++)

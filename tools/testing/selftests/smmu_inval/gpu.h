@@ -10,6 +10,8 @@
 
 #include "gpu_hmm_uapi.h"
 
+#define ARRAY_SIZE(x)		(sizeof(x) / sizeof((x)[0]))
+
 /* What no command ends with: the ioctl itself failed. */
 #define GPU_IOCTL_FAILED	(-9999)
 

@@ -578,8 +578,6 @@ static const struct {
 	{ "tables are bounded", tables_are_bounded },
 };
 
-#define NR_TESTS	(sizeof(tests) / sizeof(tests[0]))
-
 int main(int argc, char **argv)
 {
 	unsigned int i;
@@ -588,8 +586,8 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "true"))
 		return 0;
 	page_size = sysconf(_SC_PAGESIZE);
-	ktap_plan(NR_TESTS);
-	for (i = 0; i < NR_TESTS; i++) {
+	ktap_plan(ARRAY_SIZE(tests));
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		ok = true;
 		skip = NULL;
 		/* Children must not print what is buffered again. */
