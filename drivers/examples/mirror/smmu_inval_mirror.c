@@ -58,4 +58,5 @@ static void __exit mirror_exit(void)
 	smmu_inval_destroy(&si);
 }
 module_exit(mirror_exit);
+MODULE_DESCRIPTION("The smallest secondary MMU: one page");
 MODULE_LICENSE("GPL");
