@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The software GPU's character device. An open file is an address space.
+ * The software GPU's character devices. An open file is an address space.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -11,13 +11,23 @@
 
 #include "gpu_hmm.h"
 
+#define GPU_MAX_DEVICES		16
+
+static unsigned int devices = 1;
+module_param(devices, uint, 0444);
+MODULE_PARM_DESC(devices, "Number of GPUs, 1 to 16");
+
+static struct gpu_device *gpu_devices;
+
 static int gpu_open(struct inode *inode, struct file *file)
 {
+	struct miscdevice *misc = file->private_data;
+	struct gpu_device *dev = container_of(misc, struct gpu_device, misc);
 	struct gpu_vm *vm;
 
 	if (!current->mm)
 		return -EINVAL;
-	vm = gpu_vm_create(current->mm);
+	vm = gpu_vm_create(dev, current->mm);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	file->private_data = vm;
@@ -67,6 +77,7 @@ static int gpu_check_command(const struct gpu_hmm_command *arg)
 			return -EINVAL;
 		break;
 	case GPU_HMM_ATOMIC_ADD:
+	case GPU_HMM_EXCLUSIVE_ADD:
 	case GPU_HMM_FILL:
 		if (arg->buffer)
 			return -EINVAL;
@@ -192,7 +203,7 @@ static int gpu_submit_async(struct gpu_command *cmd,
 		return -EFAULT;
 	}
 	kref_get(&cmd->ref);
-	gpu_engine_submit(arg->engine, cmd);
+	gpu_engine_submit(cmd->vm->dev, arg->engine, cmd);
 	return 0;
 }
 
@@ -203,7 +214,7 @@ static int gpu_submit_sync(struct gpu_command *cmd,
 	int err;
 
 	kref_get(&cmd->ref);
-	gpu_engine_submit(arg->engine, cmd);
+	gpu_engine_submit(cmd->vm->dev, arg->engine, cmd);
 	err = wait_for_completion_killable(&cmd->completion);
 	if (err) {
 		WRITE_ONCE(cmd->cancelled, true);
@@ -306,17 +317,57 @@ static int gpu_ioctl_prefetch(struct gpu_vm *vm,
 			       arg.flags & GPU_HMM_PREFETCH_WRITE);
 }
 
+#define GPU_SETUP_FLAGS	(GPU_HMM_COARSE | GPU_HMM_STOCK | \
+			 GPU_HMM_SINGLE_PASS | GPU_HMM_RANGES)
+
 static int gpu_ioctl_setup(struct gpu_vm *vm, struct gpu_hmm_setup __user *uarg)
 {
 	struct gpu_hmm_setup arg;
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	if (arg.flags & ~GPU_HMM_COARSE || arg.reserved ||
-	    arg.fault_delay_us > GPU_HMM_MAX_DELAY_US)
+	if (arg.flags & ~GPU_SETUP_FLAGS || arg.reserved ||
+	    arg.fault_delay_us > GPU_HMM_MAX_DELAY_US ||
+	    arg.flush_delay_us > GPU_HMM_MAX_DELAY_US)
 		return -EINVAL;
-	gpu_vm_setup(vm, arg.flags & GPU_HMM_COARSE, arg.fault_delay_us);
-	return 0;
+	return gpu_vm_setup(vm, &arg);
+}
+
+static int gpu_ioctl_evict(struct gpu_vm *vm, struct gpu_hmm_evict __user *uarg)
+{
+	struct gpu_hmm_evict arg;
+	int err;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	if (arg.reserved)
+		return -EINVAL;
+	err = gpu_check_range(arg.addr, arg.size, PAGE_SIZE, GPU_HMM_MAX_SIZE);
+	if (!err)
+		gpu_vm_evict(vm, arg.addr, arg.addr + arg.size - 1);
+	return err;
+}
+
+static int gpu_ioctl_migrate(struct gpu_vm *vm,
+			     struct gpu_hmm_migrate __user *uarg)
+{
+	struct gpu_hmm_migrate arg;
+	int err;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	if (arg.flags & ~GPU_HMM_MIGRATE_BACK || arg.reserved)
+		return -EINVAL;
+	err = gpu_check_range(arg.addr, arg.size, PAGE_SIZE, GPU_HMM_MAX_SIZE);
+	if (err)
+		return err;
+	arg.pages = 0;
+	arg.large = 0;
+	err = gpu_dmem_migrate(vm, &arg);
+	/* After an error, too: some may have moved. */
+	if (copy_to_user(uarg, &arg, sizeof(arg)))
+		err = -EFAULT;
+	return err;
 }
 
 static int gpu_ioctl_stats(struct gpu_vm *vm, struct gpu_hmm_stats __user *uarg)
@@ -355,6 +406,10 @@ static long gpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return gpu_ioctl_setup(vm, uarg);
 	case GPU_HMM_IOC_STATS:
 		return gpu_ioctl_stats(vm, uarg);
+	case GPU_HMM_IOC_EVICT:
+		return gpu_ioctl_evict(vm, uarg);
+	case GPU_HMM_IOC_MIGRATE:
+		return gpu_ioctl_migrate(vm, uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -368,32 +423,87 @@ static const struct file_operations gpu_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-static struct miscdevice gpu_device = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "smmu_inval_gpu",
-	.fops = &gpu_fops,
-	/* It can do nothing to a process that this could not do itself. */
-	.mode = 0666,
-};
-
-static int __init gpu_init(void)
+static int gpu_device_start(struct gpu_device *dev, unsigned int nr)
 {
 	int err;
 
-	err = gpu_engines_start();
+	dev->nr = nr;
+	spin_lock_init(&dev->atomic_lock);
+	mutex_init(&dev->vms_lock);
+	mutex_init(&dev->dmem_lock);
+	INIT_LIST_HEAD(&dev->vms);
+	err = gpu_engines_start(dev);
 	if (err)
 		return err;
-	err = misc_register(&gpu_device);
+	err = gpu_flusher_start(dev);
 	if (err)
-		gpu_engines_stop();
+		goto stop_engines;
+
+	/* The first has the name that it has when it is alone. */
+	if (nr)
+		snprintf(dev->name, sizeof(dev->name), "smmu_inval_gpu%u", nr);
+	else
+		snprintf(dev->name, sizeof(dev->name), "smmu_inval_gpu");
+	dev->misc.minor = MISC_DYNAMIC_MINOR;
+	dev->misc.name = dev->name;
+	dev->misc.fops = &gpu_fops;
+	/* It can do nothing to a process that this could not do itself. */
+	dev->misc.mode = 0666;
+	err = misc_register(&dev->misc);
+	if (err)
+		goto stop_flusher;
+	return 0;
+
+stop_flusher:
+	gpu_flusher_stop(dev);
+stop_engines:
+	gpu_engines_stop(dev);
+	gpu_engines_free(dev);
+	return err;
+}
+
+static void gpu_device_stop(struct gpu_device *dev)
+{
+	misc_deregister(&dev->misc);
+	gpu_engines_stop(dev);
+	gpu_dmem_fini(dev);
+	gpu_flusher_stop(dev);
+	gpu_engines_free(dev);
+}
+
+static int __init gpu_init(void)
+{
+	unsigned int i = 0;
+	int err;
+
+	if (!devices || devices > GPU_MAX_DEVICES)
+		return -EINVAL;
+	err = gpu_ranges_module_init();
+	if (err)
+		return err;
+	gpu_devices = kcalloc(devices, sizeof(*gpu_devices), GFP_KERNEL);
+	err = gpu_devices ? 0 : -ENOMEM;
+	for (; !err && i < devices; i++)
+		err = gpu_device_start(&gpu_devices[i], i);
+	if (!err)
+		return 0;
+	/* The last one that was tried cleaned up after itself. */
+	while (i-- > 1)
+		gpu_device_stop(&gpu_devices[i - 1]);
+	kfree(gpu_devices);
+	gpu_ranges_module_exit();
 	return err;
 }
 module_init(gpu_init);
 
 static void __exit gpu_exit(void)
 {
-	misc_deregister(&gpu_device);
-	gpu_engines_stop();
+	unsigned int i;
+
+	for (i = 0; i < devices; i++)
+		gpu_device_stop(&gpu_devices[i]);
+	kfree(gpu_devices);
+	gpu_ranges_module_exit();
 }
 module_exit(gpu_exit);
 

@@ -43,7 +43,25 @@ module_param(tlb_entries, uint, 0444);
 MODULE_PARM_DESC(tlb_entries,
 		 "TLB entries of an engine, a power of two, 4 to 65536");
 
-static struct gpu_engine *gpu_engines;
+/* What is between the load and the store of an EXCLUSIVE_ADD. */
+#define GPU_EXCLUSIVE_SPINS	100
+
+/* The engines of a GPU take turns; the CPU does not. */
+static u64 gpu_command_add(struct gpu_command *cmd, u64 *word)
+{
+	unsigned int i;
+	u64 old;
+
+	guard(spinlock)(&cmd->vm->dev->atomic_lock);
+	if (cmd->op == GPU_HMM_ATOMIC_ADD)
+		return atomic64_fetch_add(cmd->operand, (atomic64_t *)word);
+
+	old = READ_ONCE(*word);
+	for (i = 0; i < GPU_EXCLUSIVE_SPINS; i++)
+		cpu_relax();
+	WRITE_ONCE(*word, old + cmd->operand);
+	return old;
+}
 
 /*
  * What a command does to a page, or a part of it. Word by word, so that who
@@ -65,9 +83,9 @@ static void gpu_command_work(struct gpu_command *cmd, u64 *words,
 			WRITE_ONCE(words[i], data[i]);
 		break;
 	case GPU_HMM_ATOMIC_ADD:
+	case GPU_HMM_EXCLUSIVE_ADD:
 		for (i = 0; i < nr; i++) {
-			u64 old = atomic64_fetch_add(cmd->operand,
-						     (atomic64_t *)&words[i]);
+			u64 old = gpu_command_add(cmd, &words[i]);
 
 			if (!cmd->done && !i)
 				cmd->result = old;
@@ -88,7 +106,7 @@ static void gpu_command_work(struct gpu_command *cmd, u64 *words,
 /* Work on a part of a page if the TLB has a translation for it. */
 static bool gpu_engine_access(struct gpu_engine *engine,
 			      struct gpu_command *cmd, u64 addr,
-			      unsigned int len, bool write)
+			      unsigned int len, u64 need)
 {
 	const struct gpu_tlb_entry *entry;
 	void *page;
@@ -99,30 +117,39 @@ static bool gpu_engine_access(struct gpu_engine *engine,
 	 * needed, or taken.
 	 */
 	guard(spinlock)(&engine->tlb.lock);
-	entry = gpu_tlb_lookup(&engine->tlb, cmd->vm->asid, addr, write);
+	entry = gpu_tlb_lookup(&engine->tlb, cmd->vm->asid, addr, need);
 	if (!entry)
 		return false;
-	page = kmap_local_page(pfn_to_page(entry->pfn));
+	page = kmap_local_page(pfn_to_page(gpu_pte_pfn(entry->pte)));
 	gpu_command_work(cmd, page + offset_in_page(addr), len / sizeof(u64));
 	kunmap_local(page);
 	return true;
 }
 
-static bool gpu_command_writes(const struct gpu_command *cmd)
+/* What a translation has to allow. */
+static u64 gpu_command_needs(const struct gpu_command *cmd)
 {
-	return cmd->op == GPU_HMM_WRITE || cmd->op == GPU_HMM_ATOMIC_ADD ||
-	       cmd->op == GPU_HMM_FILL;
+	switch (cmd->op) {
+	case GPU_HMM_WRITE:
+	case GPU_HMM_ATOMIC_ADD:
+	case GPU_HMM_FILL:
+		return GPU_PTE_WRITE;
+	case GPU_HMM_EXCLUSIVE_ADD:
+		return GPU_PTE_WRITE | GPU_PTE_EXCLUSIVE;
+	default:
+		return 0;
+	}
 }
 
 static int gpu_engine_page(struct gpu_engine *engine, struct gpu_command *cmd,
 			   u64 addr, unsigned int len)
 {
-	bool write = gpu_command_writes(cmd);
+	u64 need = gpu_command_needs(cmd);
 	struct gpu_vm *vm = cmd->vm;
 	u64 page = addr & PAGE_MASK;
 	int err;
 
-	if (gpu_engine_access(engine, cmd, addr, len, write)) {
+	if (gpu_engine_access(engine, cmd, addr, len, need)) {
 		atomic64_inc(&vm->tlb_hits);
 		return 0;
 	}
@@ -134,14 +161,14 @@ static int gpu_engine_page(struct gpu_engine *engine, struct gpu_command *cmd,
 	 * cancelling, as closing the file does, ends this loop.
 	 */
 	while (!READ_ONCE(cmd->cancelled)) {
-		if (!gpu_vm_translate(vm, &engine->tlb, addr, write)) {
+		if (!gpu_vm_translate(vm, &engine->tlb, addr, need)) {
 			err = gpu_vm_fault(vm, &engine->fault, page,
-					   cmd->addr + cmd->size - 1, write);
+					   cmd->addr + cmd->size - 1, need);
 			if (err)
 				return err;
 			continue;
 		}
-		if (gpu_engine_access(engine, cmd, addr, len, write))
+		if (gpu_engine_access(engine, cmd, addr, len, need))
 			return 0;
 	}
 	return -ECANCELED;
@@ -219,12 +246,14 @@ static int gpu_engine_thread(void *data)
 
 /**
  * gpu_engine_submit() - queue a command
+ * @dev: the GPU
  * @nr: which engine, below gpu_engines_count()
  * @cmd: the command; the engine takes over a reference
  */
-void gpu_engine_submit(unsigned int nr, struct gpu_command *cmd)
+void gpu_engine_submit(struct gpu_device *dev, unsigned int nr,
+		       struct gpu_command *cmd)
 {
-	struct gpu_engine *engine = &gpu_engines[nr];
+	struct gpu_engine *engine = &dev->engines[nr];
 
 	scoped_guard(spinlock, &engine->lock)
 		list_add_tail(&cmd->queue_node, &engine->queue);
@@ -233,20 +262,22 @@ void gpu_engine_submit(unsigned int nr, struct gpu_command *cmd)
 
 /**
  * gpu_engines_flush() - have all engines forget translations
+ * @dev: the GPU
  * @asid: the address space
  * @flush: which of its translations
  *
  * When it returns, no engine uses any of them.
  *
- * Context: the address space's lock held.
+ * Context: any that may take a spinlock.
  * Return: how many TLB entries were removed.
  */
-unsigned int gpu_engines_flush(u64 asid, const struct smmu_inval_flush *flush)
+unsigned int gpu_engines_flush(struct gpu_device *dev, u64 asid,
+			       const struct smmu_inval_flush *flush)
 {
 	unsigned int i, dropped = 0;
 
 	for (i = 0; i < engines; i++)
-		dropped += gpu_tlb_flush(&gpu_engines[i].tlb, asid, flush);
+		dropped += gpu_tlb_flush(&dev->engines[i].tlb, asid, flush);
 	return dropped;
 }
 
@@ -270,8 +301,9 @@ unsigned int gpu_engines_tlb_entries(void)
 	return tlb_entries;
 }
 
-static int gpu_engine_start(struct gpu_engine *engine, unsigned int nr)
+static int gpu_engine_start(struct gpu_device *dev, unsigned int nr)
 {
+	struct gpu_engine *engine = &dev->engines[nr];
 	struct task_struct *task;
 	int err;
 
@@ -281,7 +313,8 @@ static int gpu_engine_start(struct gpu_engine *engine, unsigned int nr)
 	err = gpu_tlb_init(&engine->tlb, tlb_entries);
 	if (err)
 		return err;
-	task = kthread_run(gpu_engine_thread, engine, "gpu_hmm/%u", nr);
+	task = kthread_run(gpu_engine_thread, engine, "gpu_hmm%u/%u", dev->nr,
+			   nr);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
 	engine->task = task;
@@ -289,11 +322,12 @@ static int gpu_engine_start(struct gpu_engine *engine, unsigned int nr)
 }
 
 /**
- * gpu_engines_start() - start the engines
+ * gpu_engines_start() - start the engines of a GPU
+ * @dev: the GPU
  *
  * Return: 0, -ENOMEM, or -EINVAL for a bad module parameter.
  */
-int gpu_engines_start(void)
+int gpu_engines_start(struct gpu_device *dev)
 {
 	unsigned int i;
 	int err;
@@ -303,13 +337,14 @@ int gpu_engines_start(void)
 	if (!is_power_of_2(tlb_entries) || tlb_entries < GPU_TLB_WAYS ||
 	    tlb_entries > GPU_MAX_TLB_ENTRIES)
 		return -EINVAL;
-	gpu_engines = kcalloc(engines, sizeof(*gpu_engines), GFP_KERNEL);
-	if (!gpu_engines)
+	dev->engines = kcalloc(engines, sizeof(*dev->engines), GFP_KERNEL);
+	if (!dev->engines)
 		return -ENOMEM;
 	for (i = 0; i < engines; i++) {
-		err = gpu_engine_start(&gpu_engines[i], i);
+		err = gpu_engine_start(dev, i);
 		if (err) {
-			gpu_engines_stop();
+			gpu_engines_stop(dev);
+			gpu_engines_free(dev);
 			return err;
 		}
 	}
@@ -318,24 +353,33 @@ int gpu_engines_start(void)
 
 /**
  * gpu_engines_stop() - stop the engines
+ * @dev: the GPU
  *
  * No file is open any more. Commands of those that were closed are cancelled,
  * and engines may still be busy with noticing.
  */
-void gpu_engines_stop(void)
+void gpu_engines_stop(struct gpu_device *dev)
 {
 	unsigned int i;
 
 	for (i = 0; i < engines; i++) {
-		struct gpu_engine *engine = &gpu_engines[i];
+		if (dev->engines[i].task)
+			kthread_stop(dev->engines[i].task);
+	}
+}
 
-		if (engine->task)
-			kthread_stop(engine->task);
-	}
-	/* Only now: the last command of one address space flushes all TLBs. */
+/**
+ * gpu_engines_free() - free the engines
+ * @dev: the GPU; all its engines have stopped, and nothing flushes their TLBs
+ *	any more, as the last command of an address space does
+ */
+void gpu_engines_free(struct gpu_device *dev)
+{
+	unsigned int i;
+
 	for (i = 0; i < engines; i++) {
-		gpu_fault_finish(&gpu_engines[i].fault);
-		gpu_tlb_fini(&gpu_engines[i].tlb);
+		gpu_fault_finish(&dev->engines[i].fault);
+		gpu_tlb_fini(&dev->engines[i].tlb);
 	}
-	kfree(gpu_engines);
+	kfree(dev->engines);
 }

@@ -146,15 +146,15 @@ u64 gpu_pt_lookup(struct gpu_vm *vm, u64 addr)
  * @fault: has the tables that may be missing
  * @addr: the GPU address, aligned
  * @pfn: the page
- * @write: whether the GPU may write to it
+ * @flags: GPU_PTE_WRITE, GPU_PTE_EXCLUSIVE: what the GPU may do
  *
- * What is mapped already can gain the permission to write, and does not lose
- * it: that is for invalidations to decide.
+ * What is mapped already can gain permissions, and does not lose any: that is
+ * for invalidations to decide.
  *
  * Context: @vm->lock held since smmu_inval_interval_read_retry().
  */
 void gpu_pt_install(struct gpu_vm *vm, struct gpu_fault *fault, u64 addr,
-		    unsigned long pfn, bool write)
+		    unsigned long pfn, u64 flags)
 {
 	struct gpu_table *table = vm->root;
 	unsigned int index;
@@ -182,13 +182,14 @@ void gpu_pt_install(struct gpu_vm *vm, struct gpu_fault *fault, u64 addr,
 
 	index = gpu_pt_index(addr, 0);
 	old = table->entries[index];
-	if (!(old & GPU_PTE_VALID))
+	if (!(old & GPU_PTE_VALID)) {
 		table->used++;
-	else
+	} else if (WARN_ON_ONCE(gpu_pte_pfn(old) != pfn)) {
 		/* A page replaced another, and nobody told us: stale (I1). */
-		WARN_ON_ONCE(gpu_pte_pfn(old) != pfn);
-	table->entries[index] =
-		gpu_pte(pfn, write ? GPU_PTE_WRITE : old & GPU_PTE_WRITE);
+		old = 0;
+	}
+	flags |= old & (GPU_PTE_WRITE | GPU_PTE_EXCLUSIVE);
+	table->entries[index] = gpu_pte(pfn, flags);
 }
 
 static void gpu_pt_report(struct gpu_pt_walk *walk)
@@ -228,7 +229,7 @@ static void gpu_pt_walk_leaf(struct gpu_pt_walk *walk, struct gpu_table *table,
 		} else {
 			if (!(*pte & GPU_PTE_WRITE))
 				continue;
-			*pte &= ~GPU_PTE_WRITE;
+			*pte &= ~(GPU_PTE_WRITE | GPU_PTE_EXCLUSIVE);
 		}
 		gpu_pt_changed(walk, addr);
 	}
@@ -298,7 +299,7 @@ void gpu_pt_zap(struct gpu_vm *vm, struct smmu_inval_batch *batch,
 }
 
 /**
- * gpu_pt_wrprotect() - take the permission to write
+ * gpu_pt_wrprotect() - take the permission to write, and with it exclusiveness
  * @vm: the address space
  * @batch: gets what could be written to
  * @start: first address

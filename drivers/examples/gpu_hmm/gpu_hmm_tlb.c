@@ -73,7 +73,7 @@ static struct gpu_tlb_entry *gpu_tlb_find(struct gpu_tlb *tlb, u64 asid,
 	unsigned int i;
 
 	for (i = 0; i < GPU_TLB_WAYS; i++) {
-		if (set[i].valid && set[i].asid == asid && set[i].vpn == vpn)
+		if (set[i].pte && set[i].asid == asid && set[i].vpn == vpn)
 			return &set[i];
 	}
 	return NULL;
@@ -84,19 +84,19 @@ static struct gpu_tlb_entry *gpu_tlb_find(struct gpu_tlb *tlb, u64 asid,
  * @tlb: the TLB
  * @asid: the address space
  * @addr: the GPU address
- * @write: whether it has to allow writing
+ * @need: the permissions that it has to have, GPU_PTE_WRITE, ...
  *
  * Context: @tlb->lock held, until the access through the entry is over.
  * Return: the entry, or NULL for a miss.
  */
 const struct gpu_tlb_entry *gpu_tlb_lookup(struct gpu_tlb *tlb, u64 asid,
-					   u64 addr, bool write)
+					   u64 addr, u64 need)
 {
 	struct gpu_tlb_entry *entry;
 
 	lockdep_assert_held(&tlb->lock);
 	entry = gpu_tlb_find(tlb, asid, addr >> PAGE_SHIFT);
-	return entry && (entry->write || !write) ? entry : NULL;
+	return entry && (entry->pte & need) == need ? entry : NULL;
 }
 
 /**
@@ -121,7 +121,7 @@ void gpu_tlb_insert(struct gpu_tlb *tlb, u64 asid, u64 addr, u64 pte)
 		set = gpu_tlb_set(tlb, vpn);
 		entry = &set[tlb->victim++ % GPU_TLB_WAYS];
 		for (i = 0; i < GPU_TLB_WAYS; i++) {
-			if (!set[i].valid) {
+			if (!set[i].pte) {
 				entry = &set[i];
 				break;
 			}
@@ -130,9 +130,7 @@ void gpu_tlb_insert(struct gpu_tlb *tlb, u64 asid, u64 addr, u64 pte)
 	*entry = (struct gpu_tlb_entry) {
 		.asid = asid,
 		.vpn = vpn,
-		.pfn = gpu_pte_pfn(pte),
-		.valid = true,
-		.write = pte & GPU_PTE_WRITE,
+		.pte = pte,
 	};
 }
 
@@ -147,7 +145,7 @@ static unsigned int gpu_tlb_flush_span(struct gpu_tlb *tlb, u64 asid,
 		for (; first <= last; first++) {
 			entry = gpu_tlb_find(tlb, asid, first);
 			if (entry) {
-				entry->valid = false;
+				entry->pte = 0;
 				dropped++;
 			}
 		}
@@ -156,9 +154,9 @@ static unsigned int gpu_tlb_flush_span(struct gpu_tlb *tlb, u64 asid,
 
 	for (i = 0; i < nr; i++) {
 		entry = &tlb->entries[i];
-		if (entry->valid && entry->asid == asid &&
+		if (entry->pte && entry->asid == asid &&
 		    entry->vpn >= first && entry->vpn <= last) {
-			entry->valid = false;
+			entry->pte = 0;
 			dropped++;
 		}
 	}

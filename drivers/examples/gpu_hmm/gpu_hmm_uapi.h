@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * The software GPU of the smmu_inval library: /dev/smmu_inval_gpu.
+ * The software GPU of the smmu_inval library: /dev/smmu_inval_gpu, and if there
+ * are more of them /dev/smmu_inval_gpu1 and so on.
  *
  * Who opens the device gives the GPU its own address space: a GPU address is a
  * user address. Only processes that share this address space may use the file;
@@ -28,6 +29,13 @@
 #define GPU_HMM_ATOMIC_ADD	3	/* add operand to each word */
 #define GPU_HMM_FILL		4	/* set each word to operand */
 #define GPU_HMM_CHECKSUM	5	/* see gpu_hmm_checksum() */
+/*
+ * As ATOMIC_ADD, by a load and a store with time between them: right only if
+ * nobody else touches the page meanwhile. So the GPU asks for the page as
+ * device-exclusive, and who touches it on the CPU takes it back. Private
+ * anonymous memory only.
+ */
+#define GPU_HMM_EXCLUSIVE_ADD	6
 
 /* How much one command or prefetch may cover. */
 #define GPU_HMM_MAX_COPY	(1ULL << 20)	/* READ and WRITE */
@@ -47,9 +55,9 @@
  * @error: out: how the command ended, see below
  * @addr: where it starts, a multiple of 8
  * @size: how many bytes, a multiple of 8, not 0
- * @operand: for ATOMIC_ADD and FILL
+ * @operand: for ATOMIC_ADD, EXCLUSIVE_ADD and FILL
  * @buffer: for READ and WRITE: memory of the caller, which the GPU does not see
- * @result: out: of CHECKSUM; of ATOMIC_ADD the first word as it was before
+ * @result: out: of CHECKSUM; of the ADDs the first word as it was before
  * @done: out: how many bytes were worked on
  * @id: out: of an asynchronous command, for WAIT; never 0
  * @reserved: 0
@@ -69,6 +77,7 @@
  *	-ESRCH	the process is gone
  *	-EBUSY	its pages changed all the time, for ten seconds
  *	-ENOMEM	no memory for its page, or for the GPU's page table
+ *	-EOPNOTSUPP the kernel or the memory does not allow exclusive access
  */
 struct gpu_hmm_command {
 	__u32 op;
@@ -138,23 +147,84 @@ struct gpu_hmm_prefetch {
 
 /* struct gpu_hmm_setup.flags: smmu_inval_set_coarse(). */
 #define GPU_HMM_COARSE		(1U << 0)
+/*
+ * Faults check mmu_interval_read_retry() and nothing else, as drivers without
+ * the library do: any change that the notifier is told of sends all faults back.
+ */
+#define GPU_HMM_STOCK		(1U << 1)
+/* A TLB flush is waited for where it is issued, before the next GPU's starts. */
+#define GPU_HMM_SINGLE_PASS	(1U << 2)
+/* A notifier for each range of GPU_HMM_RANGE_SIZE, and not one for all. */
+#define GPU_HMM_RANGES		(1U << 3)
+
+#define GPU_HMM_RANGE_SIZE	(2ULL << 20)
 
 #define GPU_HMM_MAX_DELAY_US	100000U
 
 /**
  * struct gpu_hmm_setup - how this file's address space behaves
- * @flags: GPU_HMM_COARSE
+ * @flags: GPU_HMM_COARSE, ...
  * @fault_delay_us: how long a fault takes, after the page is found and before
  *	it can be installed: what mapping it for a real device would take
+ * @flush_delay_us: how long the GPU takes for a TLB flush
  * @reserved: 0
  *
  *	EINVAL	unknown flag, reserved field set, delay above
  *		GPU_HMM_MAX_DELAY_US
+ *	EBUSY	GPU_HMM_RANGES cannot change once there was a fault
  */
 struct gpu_hmm_setup {
 	__u32 flags;
 	__u32 fault_delay_us;
+	__u32 flush_delay_us;
+	__u32 reserved;
+};
+
+/**
+ * struct gpu_hmm_evict - have the GPU forget translations
+ * @addr: where, a multiple of the page size
+ * @size: how many bytes, a multiple of the page size, not 0
+ * @reserved: 0
+ *
+ * The memory stays where it is, and is faulted again when it is needed.
+ *
+ *	EINVAL, E2BIG, EFAULT: as of gpu_hmm_command
+ */
+struct gpu_hmm_evict {
+	__u64 addr;
+	__u64 size;
 	__u64 reserved;
+};
+
+/* struct gpu_hmm_migrate.flags: back to system memory. */
+#define GPU_HMM_MIGRATE_BACK	(1U << 0)
+
+/**
+ * struct gpu_hmm_migrate - move memory into the GPU's, or back
+ * @addr: where, a multiple of the page size
+ * @size: how many bytes, a multiple of the page size, not 0
+ * @flags: GPU_HMM_MIGRATE_BACK
+ * @reserved: 0
+ * @pages: out: how many pages are where they should be, and were not before
+ * @large: out: how many of @pages moved as part of a huge page
+ *
+ * A page that cannot be moved stays where it is: it is in use, not private
+ * anonymous memory, or there is no room. When the CPU touches what is in the
+ * GPU's memory, it comes back.
+ *
+ *	EINVAL, E2BIG, EFAULT, EINTR: as of gpu_hmm_command
+ *	EFAULT	nothing is mapped there
+ *	EOPNOTSUPP the kernel has no device-private memory
+ *	ENOMEM	no memory
+ *	ESRCH	the process is gone
+ */
+struct gpu_hmm_migrate {
+	__u64 addr;
+	__u64 size;
+	__u32 flags;
+	__u32 reserved;
+	__u64 pages;
+	__u64 large;
 };
 
 /* Index of gpu_hmm_stats.event, as enum smmu_inval_event. */
@@ -200,6 +270,13 @@ struct gpu_hmm_event_stats {
  * @tlb_flushed: entries that a flush removed
  * @tables: page-table pages now
  * @evictions: times that the page table was thrown away for its size
+ * @flush_waits: the library's: waits for a flush that another caller issued
+ * @single_pass: the library's: callbacks that had to wait in the first pass
+ * @exclusive: pages that were made exclusive
+ * @to_device: pages that were migrated to the GPU's memory
+ * @to_system: pages that came back, for the CPU or by MIGRATE
+ * @ranges: notifiers now
+ * @ranges_freed: notifiers that went because nothing was mapped there any more
  */
 struct gpu_hmm_stats {
 	__u32 engines;
@@ -220,6 +297,13 @@ struct gpu_hmm_stats {
 	__u64 tlb_flushed;
 	__u64 tables;
 	__u64 evictions;
+	__u64 flush_waits;
+	__u64 single_pass;
+	__u64 exclusive;
+	__u64 to_device;
+	__u64 to_system;
+	__u64 ranges;
+	__u64 ranges_freed;
 };
 
 #define GPU_HMM_IOC_SUBMIT	_IOWR('G', 0xe0, struct gpu_hmm_command)
@@ -227,6 +311,8 @@ struct gpu_hmm_stats {
 #define GPU_HMM_IOC_PREFETCH	_IOW('G', 0xe2, struct gpu_hmm_prefetch)
 #define GPU_HMM_IOC_SETUP	_IOW('G', 0xe3, struct gpu_hmm_setup)
 #define GPU_HMM_IOC_STATS	_IOR('G', 0xe4, struct gpu_hmm_stats)
+#define GPU_HMM_IOC_EVICT	_IOW('G', 0xe5, struct gpu_hmm_evict)
+#define GPU_HMM_IOC_MIGRATE	_IOWR('G', 0xe6, struct gpu_hmm_migrate)
 
 /* CHECKSUM, word by word: tells the order of words too. Starts with 0. */
 static inline __u64 gpu_hmm_checksum(__u64 sum, __u64 word)

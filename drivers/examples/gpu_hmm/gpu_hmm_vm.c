@@ -2,43 +2,18 @@
 /*
  * An address space of the GPU: mirrors a process, fault by fault.
  *
- * One interval notifier covers it all. What one sequence number for the whole
- * notifier would cost, a retry of every fault for any change anywhere, the
- * library's records avoid.
+ * One interval notifier covers it all, or one each range that was ever faulted.
+ * What one sequence number for a large notifier would cost, a retry of every
+ * fault for any change anywhere, the library's records avoid.
  */
 #include <linux/bitops.h>
-#include <linux/delay.h>
-#include <linux/hmm.h>
-#include <linux/jiffies.h>
-#include <linux/moduleparam.h>
-#include <linux/page-flags.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "gpu_hmm.h"
 
-/* A fault whose pages change all the time gives up after this. */
-#define GPU_FAULT_TIMEOUT	(10 * HZ)
-
 /* How many invalidations a fault can tell apart, see smmu_inval_interval. */
 #define GPU_VM_RECORDS		256
-
-#define GPU_MIN_TABLES		64
-
-static unsigned int max_tables = 16384;
-
-static int gpu_max_tables_set(const char *val, const struct kernel_param *kp)
-{
-	return param_set_uint_minmax(val, kp, GPU_MIN_TABLES, UINT_MAX / 2);
-}
-
-static const struct kernel_param_ops gpu_max_tables_ops = {
-	.set = gpu_max_tables_set,
-	.get = param_get_uint,
-};
-module_param_cb(max_tables, &gpu_max_tables_ops, &max_tables, 0644);
-MODULE_PARM_DESC(max_tables, "Page-table pages of an address space (at least 64)");
 
 static atomic64_t gpu_next_asid = ATOMIC64_INIT(0);
 
@@ -50,8 +25,11 @@ static struct gpu_vm *gpu_vm_of(struct smmu_inval *si)
 static void gpu_vm_zap(struct smmu_inval *si, struct smmu_inval_batch *batch,
 		       const struct smmu_inval_span *span)
 {
-	gpu_pt_zap(gpu_vm_of(si), batch, span->start, span->last,
-		   __ffs(span->events));
+	struct gpu_vm *vm = gpu_vm_of(si);
+
+	gpu_pt_zap(vm, batch, span->start, span->last, __ffs(span->events));
+	if (span->events & (BIT(SMMU_INVAL_UNMAP) | BIT(SMMU_INVAL_RELEASE)))
+		gpu_ranges_unmapped(vm, span->start, span->last);
 }
 
 static void gpu_vm_wrprotect(struct smmu_inval *si,
@@ -65,29 +43,42 @@ static void gpu_vm_wrprotect(struct smmu_inval *si,
 static void gpu_vm_flush(struct smmu_inval *si,
 			 const struct smmu_inval_flush *flush)
 {
-	struct gpu_vm *vm = gpu_vm_of(si);
+	gpu_flush_now(gpu_vm_of(si), flush);
+}
 
-	vm->tlb_flushed += gpu_engines_flush(vm->asid, flush);
+static u64 gpu_vm_flush_issue(struct smmu_inval *si,
+			      const struct smmu_inval_flush *flush)
+{
+	return gpu_flush_issue(gpu_vm_of(si), flush);
+}
+
+static void gpu_vm_flush_wait(struct smmu_inval *si, u64 ticket)
+{
+	gpu_flush_wait(gpu_vm_of(si)->dev, ticket);
 }
 
 static const struct smmu_inval_ops gpu_vm_ops = {
 	.zap = gpu_vm_zap,
 	.wrprotect = gpu_vm_wrprotect,
 	.flush = gpu_vm_flush,
+	.flush_issue = gpu_vm_flush_issue,
+	.flush_wait = gpu_vm_flush_wait,
 	.free_tables = gpu_pt_free_tables,
 };
 
 /**
- * gpu_vm_create() - give a process an address space on the GPU
+ * gpu_vm_create() - give a process an address space on a GPU
+ * @dev: the GPU
  * @mm: the process; alive
  *
  * Return: the address space, or an ERR_PTR().
  */
-struct gpu_vm *gpu_vm_create(struct mm_struct *mm)
+struct gpu_vm *gpu_vm_create(struct gpu_device *dev, struct mm_struct *mm)
 {
 	struct smmu_inval_config config = {
 		SMMU_INVAL_CONFIG_DEFAULTS,
 		.name = "gpu_hmm",
+		.owner = dev,
 	};
 	struct gpu_vm *vm;
 	int err;
@@ -97,8 +88,11 @@ struct gpu_vm *gpu_vm_create(struct mm_struct *mm)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
+	mutex_init(&vm->setup_lock);
 	spin_lock_init(&vm->cmd_lock);
 	INIT_LIST_HEAD(&vm->commands);
+	gpu_ranges_init(vm);
+	vm->dev = dev;
 	vm->asid = atomic64_inc_return(&gpu_next_asid);
 
 	err = gpu_pt_init(vm);
@@ -111,15 +105,10 @@ struct gpu_vm *gpu_vm_create(struct mm_struct *mm)
 		goto free_pt;
 	mmgrab(mm);
 	vm->mm = mm;
-	err = smmu_inval_interval_insert(&vm->ival, &vm->si, mm, 0,
-					 GPU_VA_LAST, GPU_VM_RECORDS);
-	if (err)
-		goto destroy;
+	scoped_guard(mutex, &dev->vms_lock)
+		list_add_tail(&vm->dev_node, &dev->vms);
 	return vm;
 
-destroy:
-	mmdrop(mm);
-	smmu_inval_destroy(&vm->si);
 free_pt:
 	gpu_pt_fini(vm);
 free_vm:
@@ -127,11 +116,68 @@ free_vm:
 	return ERR_PTR(err);
 }
 
-static void gpu_vm_zap_all(struct gpu_vm *vm)
+/**
+ * gpu_vm_use() - before the first fault: begin to follow the process
+ * @vm: the address space
+ *
+ * Context: no lock held; may sleep.
+ * Return: 0, -ENOMEM, or -ESRCH if the process is gone.
+ */
+int gpu_vm_use(struct gpu_vm *vm)
+{
+	int err = 0;
+
+	/* Pairs with the release below: who sees it sees the notifier, too. */
+	if (likely(smp_load_acquire(&vm->used)))
+		return 0;
+	guard(mutex)(&vm->setup_lock);
+	if (vm->used)
+		return 0;
+	if (!mmget_not_zero(vm->mm))
+		return -ESRCH;
+	if (!(vm->flags & GPU_HMM_RANGES)) {
+		err = smmu_inval_interval_insert(&vm->ival, &vm->si, vm->mm, 0,
+						 GPU_VA_LAST, GPU_VM_RECORDS);
+		vm->whole = !err;
+	}
+	mmput(vm->mm);
+	if (!err)
+		smp_store_release(&vm->used, true);
+	return err;
+}
+
+/**
+ * gpu_vm_zap_all() - throw the page table away
+ * @vm: the address space
+ *
+ * Context: @vm->lock held.
+ */
+void gpu_vm_zap_all(struct gpu_vm *vm)
 {
 	CLASS(smmu_inval_batch, batch)(&vm->si);
 
 	gpu_pt_zap(vm, &batch, 0, GPU_VA_LAST, SMMU_INVAL_DRIVER);
+}
+
+/**
+ * gpu_vm_evict() - throw a part of the page table away
+ * @vm: the address space
+ * @start: first address
+ * @last: last address, inclusive
+ *
+ * What it maps is still what the process has there, so that no fault needs to
+ * know: nothing is begun or ended, only flushed.
+ *
+ * Context: no lock held; may sleep.
+ */
+void gpu_vm_evict(struct gpu_vm *vm, u64 start, u64 last)
+{
+	CLASS(smmu_inval_drain, drain)(&vm->si);
+	guard(mutex)(&vm->lock);
+	CLASS(smmu_inval_batch, batch)(&vm->si);
+
+	smmu_inval_batch_defer(&batch, &drain);
+	gpu_pt_zap(vm, &batch, start, last, SMMU_INVAL_DRIVER);
 }
 
 /**
@@ -153,7 +199,11 @@ static void gpu_vm_free(struct kref *ref)
 {
 	struct gpu_vm *vm = container_of(ref, struct gpu_vm, ref);
 
-	smmu_inval_interval_remove(&vm->ival);
+	scoped_guard(mutex, &vm->dev->vms_lock)
+		list_del(&vm->dev_node);
+	gpu_ranges_fini(vm);
+	if (vm->whole)
+		smmu_inval_interval_remove(&vm->ival);
 	smmu_inval_destroy(&vm->si);
 	gpu_pt_fini(vm);
 	mmdrop(vm->mm);
@@ -172,205 +222,23 @@ void gpu_vm_put(struct gpu_vm *vm)
 }
 
 /**
- * gpu_vm_translate() - what an engine does when its TLB has missed
- * @vm: the address space
- * @tlb: the engine's
- * @addr: the GPU address
- * @write: whether it is to be written to
- *
- * Return: whether the page table had it, and the TLB has it now.
- */
-bool gpu_vm_translate(struct gpu_vm *vm, struct gpu_tlb *tlb, u64 addr,
-		      bool write)
-{
-	u64 pte;
-
-	/* One section for both: gpu_hmm_tlb.c draws why. */
-	guard(mutex)(&vm->lock);
-	pte = gpu_pt_lookup(vm, addr);
-	if (!(pte & GPU_PTE_VALID) || (write && !(pte & GPU_PTE_WRITE)))
-		return false;
-	gpu_tlb_insert(tlb, vm->asid, addr, pte);
-	return true;
-}
-
-/* Have the CPU map the pages, and see which they are. */
-static int gpu_fault_pages(struct gpu_vm *vm, struct gpu_fault *fault,
-			   u64 start, u64 last, bool write)
-{
-	struct hmm_range range = {
-		.notifier = smmu_inval_interval_notifier(&vm->ival),
-		.start = start,
-		.end = last + 1,
-		.hmm_pfns = fault->pfns,
-		.default_flags = HMM_PFN_REQ_FAULT |
-				 (write ? HMM_PFN_REQ_WRITE : 0),
-	};
-	int err;
-
-	/* From the last user on the pages are going away. */
-	if (!mmget_not_zero(vm->mm))
-		return -ESRCH;
-	memset(fault->pfns, 0, sizeof(fault->pfns));
-	err = mmap_read_lock_killable(vm->mm);
-	if (!err) {
-		err = hmm_range_fault(&range);
-		mmap_read_unlock(vm->mm);
-	}
-	mmput(vm->mm);
-	/* -EINVAL is a mapping that has no pages: nothing to work on, either. */
-	return err == -EINVAL ? -EFAULT : err;
-}
-
-static void gpu_fault_install(struct gpu_vm *vm, struct gpu_fault *fault,
-			      u64 start, u64 last, bool write)
-{
-	unsigned int i;
-	u64 addr;
-
-	smmu_inval_interval_assert_may_install(&vm->ival, start, last);
-
-	/* The table is a cache: if it gets too large, start over. */
-	if (vm->nr_tables + fault->nr_spare > READ_ONCE(max_tables)) {
-		gpu_vm_zap_all(vm);
-		vm->evictions++;
-	}
-
-	for (i = 0, addr = start; addr <= last; i++, addr += PAGE_SIZE) {
-		struct page *page = hmm_pfn_to_page(fault->pfns[i]);
-
-		/*
-		 * The primary entry may be writable and clean, and nothing will
-		 * make it dirty when the GPU writes: reclaim would drop the
-		 * page, or use an old copy in swap. So say it now. Whoever
-		 * cleans the page later tells us first, and then the next write
-		 * faults again. The flag is enough: a page of a file that
-		 * counts its dirty pages is writable only if it is dirty.
-		 */
-		if (write && !PageDirty(page))
-			SetPageDirty(page);
-		gpu_pt_install(vm, fault, addr, page_to_pfn(page), write);
-	}
-	vm->faults++;
-	vm->fault_pages += i;
-}
-
-/* As much as one fault can do: one leaf, and no more than pfns has room for. */
-static u64 gpu_fault_last(u64 start, u64 last)
-{
-	u64 leaf = start | (GPU_LEAF_SIZE - 1);
-
-	return min3(last | ~PAGE_MASK, leaf,
-		    start + GPU_FAULT_PAGES * PAGE_SIZE - 1);
-}
-
-static int gpu_vm_fault_range(struct gpu_vm *vm, struct gpu_fault *fault,
-			      u64 start, u64 last, bool write)
-{
-	unsigned long deadline = jiffies + GPU_FAULT_TIMEOUT;
-	unsigned int delay = READ_ONCE(vm->fault_delay_us);
-	struct smmu_inval_cookie cookie;
-	int err;
-
-	do {
-		err = gpu_fault_prepare(fault);
-		if (err)
-			return err;
-
-		cookie = smmu_inval_interval_read_begin(&vm->ival);
-		err = gpu_fault_pages(vm, fault, start, last, write);
-		if (err)
-			return err;
-		if (delay)
-			usleep_range(delay, delay + delay / 8);
-
-		scoped_guard(mutex, &vm->lock) {
-			if (!smmu_inval_interval_read_retry(&vm->ival, cookie,
-							    start, last)) {
-				gpu_fault_install(vm, fault, start, last,
-						  write);
-				return 0;
-			}
-			vm->fault_retries++;
-		}
-		err = smmu_inval_interval_wait(&vm->ival, start, last);
-		if (err)
-			return err;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-	} while (time_before(jiffies, deadline));
-	return -EBUSY;
-}
-
-/**
- * gpu_vm_fault() - map at least one page
- * @vm: the address space
- * @fault: for what may not be allocated under the lock
- * @start: first address, page aligned
- * @last: last address that will be needed next, inclusive
- * @write: whether they are to be written to
- *
- * Maps more than the first page if that is possible; what it maps may be gone
- * again when it returns.
- *
- * Context: no lock held; may sleep.
- * Return: 0, or an error as described for struct gpu_hmm_command.
- */
-int gpu_vm_fault(struct gpu_vm *vm, struct gpu_fault *fault, u64 start,
-		 u64 last, bool write)
-{
-	int err;
-
-	last = gpu_fault_last(start, last);
-	err = gpu_vm_fault_range(vm, fault, start, last, write);
-	/* The problem may be one of the pages behind the first. */
-	if (err && last - start >= PAGE_SIZE)
-		err = gpu_vm_fault_range(vm, fault, start,
-					 start + PAGE_SIZE - 1, write);
-	return err;
-}
-
-/**
- * gpu_vm_prefetch() - map a range before an engine needs it
- * @vm: the address space
- * @start: first address, page aligned
- * @last: last address, inclusive
- * @write: whether it is to be written to
- *
- * Context: of the caller of the ioctl; may sleep.
- * Return: 0, or an error as described for struct gpu_hmm_prefetch.
- */
-int gpu_vm_prefetch(struct gpu_vm *vm, u64 start, u64 last, bool write)
-{
-	struct gpu_fault *fault = kzalloc(sizeof(*fault), GFP_KERNEL);
-	int err = 0;
-	u64 end;
-
-	if (!fault)
-		return -ENOMEM;
-	for (; !err && start <= last; start = end + 1) {
-		end = gpu_fault_last(start, last);
-		err = gpu_vm_fault_range(vm, fault, start, end, write);
-		cond_resched();
-		if (!err && fatal_signal_pending(current))
-			err = -EINTR;
-	}
-	gpu_fault_finish(fault);
-	kfree(fault);
-	return err;
-}
-
-/**
  * gpu_vm_setup() - see struct gpu_hmm_setup
  * @vm: the address space
- * @coarse: as the library's coarse switch
- * @fault_delay_us: of each fault
+ * @setup: how it is to behave; checked
+ *
+ * Return: 0, or -EBUSY.
  */
-void gpu_vm_setup(struct gpu_vm *vm, bool coarse, unsigned int fault_delay_us)
+int gpu_vm_setup(struct gpu_vm *vm, const struct gpu_hmm_setup *setup)
 {
+	guard(mutex)(&vm->setup_lock);
+	if (vm->used && (vm->flags ^ setup->flags) & GPU_HMM_RANGES)
+		return -EBUSY;
 	guard(mutex)(&vm->lock);
-	smmu_inval_set_coarse(&vm->si, coarse);
-	WRITE_ONCE(vm->fault_delay_us, fault_delay_us);
+	smmu_inval_set_coarse(&vm->si, setup->flags & GPU_HMM_COARSE);
+	WRITE_ONCE(vm->flags, setup->flags);
+	WRITE_ONCE(vm->fault_delay_us, setup->fault_delay_us);
+	vm->flush_delay_us = setup->flush_delay_us;
+	return 0;
 }
 
 #define GPU_SAME_EVENT(name)	\
@@ -419,17 +287,24 @@ int gpu_vm_stats(struct gpu_vm *vm, struct gpu_hmm_stats *stats)
 	stats->flushes_all = lib->flushes_all;
 	stats->overflows = lib->overflow_pending + lib->overflow_batch +
 			   lib->overflow_history + lib->overflow_flights;
+	stats->flush_waits = lib->waits;
+	stats->single_pass = lib->single_pass;
 	kfree(lib);
 
 	scoped_guard(mutex, &vm->lock) {
 		stats->faults = vm->faults;
 		stats->fault_pages = vm->fault_pages;
 		stats->fault_retries = vm->fault_retries;
-		stats->tlb_flushed = vm->tlb_flushed;
 		stats->tables = vm->nr_tables;
 		stats->evictions = vm->evictions;
+		stats->exclusive = vm->exclusive;
+		stats->to_device = vm->to_device;
+		stats->to_system = vm->to_system;
+		stats->ranges = vm->whole ? 1 : vm->nr_ranges;
+		stats->ranges_freed = vm->ranges_freed;
 	}
 	stats->tlb_hits = atomic64_read(&vm->tlb_hits);
 	stats->tlb_misses = atomic64_read(&vm->tlb_misses);
+	stats->tlb_flushed = atomic64_read(&vm->tlb_flushed);
 	return 0;
 }
