@@ -117,6 +117,7 @@ struct gpu_range {
  * @setup_lock: protects the next two
  * @used: there was a fault, and @whole is decided
  * @whole: @ival is in use, and not @ranges
+ * @move: memory that is being migrated, see gpu_hmm_dmem.c
  * @root: the page table
  * @nr_tables: tables below the root
  * @fault_delay_us: see struct gpu_hmm_setup
@@ -154,6 +155,7 @@ struct gpu_vm {
 	struct mutex setup_lock; /* used, whole */
 	bool used;
 	bool whole;
+	struct smmu_inval_token *move;
 	struct gpu_table *root;
 	unsigned int nr_tables;
 	unsigned int fault_delay_us;
@@ -217,7 +219,7 @@ struct gpu_flusher {
  * @engines: see gpu_hmm_engine.c
  * @flusher: see gpu_hmm_flush.c
  * @atomic_lock: makes atomics of all engines one after another
- * @vms_lock: protects @vms
+ * @vms_lock: protects @vms, and is held while memory moves, see gpu_hmm_dmem.c
  * @vms: the address spaces on it
  * @dmem_lock: protects the creation of @dmem
  * @dmem: its memory, once somebody wants it
@@ -380,7 +382,10 @@ struct gpu_try {
 	bool stock;
 };
 
+int gpu_try_begin(struct gpu_try *try, struct gpu_vm *vm, u64 addr);
+void gpu_try_look(struct gpu_try *try);
 bool gpu_try_retry(struct gpu_try *try, u64 start, u64 last);
+void gpu_try_end(struct gpu_try *try);
 bool gpu_vm_translate(struct gpu_vm *vm, struct gpu_tlb *tlb, u64 addr,
 		      u64 need);
 int gpu_vm_fault(struct gpu_vm *vm, struct gpu_fault *fault, u64 start,

@@ -36,6 +36,32 @@ static int gpu_exclusive_check(struct mm_struct *mm, u64 addr)
 	return vma->vm_flags & VM_WRITE ? 0 : -EPERM;
 }
 
+/*
+ * If the page is exclusive already, because the last try got it and was not
+ * allowed to install it, make_device_exclusive() undoes that first, and the
+ * event of this would send every try back, for ever. So undo it before the try
+ * begins: what comes after that is not of our own making.
+ */
+static int gpu_exclusive_prepare(struct gpu_try *try, u64 addr)
+{
+	struct mm_struct *mm = try->vm->mm;
+	int err;
+
+	err = mmap_read_lock_killable(mm);
+	if (err)
+		return err;
+	err = gpu_exclusive_check(mm, addr);
+	if (!err)
+		err = fixup_user_fault(mm, addr, FAULT_FLAG_WRITE, NULL);
+	mmap_read_unlock(mm);
+	if (err)
+		return err;
+	err = smmu_inval_interval_wait(try->ival, addr, addr + PAGE_SIZE - 1);
+	if (!err)
+		gpu_try_look(try);
+	return err;
+}
+
 /**
  * gpu_exclusive_try() - try to map a page that nobody else has access to
  * @try: begun, for @addr
@@ -54,12 +80,11 @@ int gpu_exclusive_try(struct gpu_try *try, struct gpu_fault *fault, u64 addr)
 
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
-	err = mmap_read_lock_killable(mm);
+	err = gpu_exclusive_prepare(try, addr);
+	if (!err)
+		err = mmap_read_lock_killable(mm);
 	if (err)
 		goto put;
-	err = gpu_exclusive_check(mm, addr);
-	if (err)
-		goto unlock;
 	page = gpu_make_exclusive(mm, addr, vm->dev);
 	if (IS_ERR(page)) {
 		err = PTR_ERR(page);

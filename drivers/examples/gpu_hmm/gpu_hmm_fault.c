@@ -82,7 +82,29 @@ void gpu_fault_make_room(struct gpu_vm *vm, struct gpu_fault *fault)
 	vm->evictions++;
 }
 
-static int gpu_try_begin(struct gpu_try *try, struct gpu_vm *vm, u64 addr)
+/**
+ * gpu_try_look() - begin to look at the primary page tables, again
+ * @try: a try that has begun; what was seen so far does not count
+ *
+ * Context: no lock held that an invalidation takes; may sleep.
+ */
+void gpu_try_look(struct gpu_try *try)
+{
+	if (try->stock)
+		try->mm_seq = mmu_interval_read_begin(&try->ival->mni);
+	try->cookie = smmu_inval_interval_read_begin(try->ival);
+}
+
+/**
+ * gpu_try_begin() - before the first look at the primary page tables
+ * @try: what remembers when that was
+ * @vm: the address space
+ * @addr: what is to be installed starts here, and ends in the same leaf
+ *
+ * Context: no lock held, as of the process; may sleep.
+ * Return: 0, -ENOMEM, or -ESRCH if the process is gone.
+ */
+int gpu_try_begin(struct gpu_try *try, struct gpu_vm *vm, u64 addr)
 {
 	int err = gpu_vm_use(vm);
 
@@ -98,9 +120,7 @@ static int gpu_try_begin(struct gpu_try *try, struct gpu_vm *vm, u64 addr)
 			return PTR_ERR(try->range);
 		try->ival = &try->range->ival;
 	}
-	if (try->stock)
-		try->mm_seq = mmu_interval_read_begin(&try->ival->mni);
-	try->cookie = smmu_inval_interval_read_begin(try->ival);
+	gpu_try_look(try);
 	return 0;
 }
 
@@ -143,9 +163,15 @@ static int gpu_try_wait(struct gpu_try *try, u64 start, u64 last)
 	return smmu_inval_interval_wait(try->ival, start, last);
 }
 
-static void gpu_try_end(struct gpu_try *try)
+/**
+ * gpu_try_end() - a try that had begun is over
+ * @try: the try
+ *
+ * Context: no lock held; may sleep.
+ */
+void gpu_try_end(struct gpu_try *try)
 {
-	if (!IS_ERR_OR_NULL(try->range))
+	if (try->range)
 		gpu_range_put(try->range);
 }
 
