@@ -226,7 +226,7 @@ struct gpu_flusher {
  */
 struct gpu_device {
 	struct miscdevice misc;
-	char name[24];
+	char name[32];
 	unsigned int nr;
 	struct gpu_engine *engines;
 	struct gpu_flusher flusher;

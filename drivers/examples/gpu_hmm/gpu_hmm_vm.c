@@ -141,8 +141,10 @@ int gpu_vm_use(struct gpu_vm *vm)
 		vm->whole = !err;
 	}
 	mmput(vm->mm);
-	if (!err)
+	if (!err) {
+		/* Pairs with the acquire above. */
 		smp_store_release(&vm->used, true);
+	}
 	return err;
 }
 
