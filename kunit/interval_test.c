@@ -494,6 +494,45 @@ static void ival_owner(struct kunit *test)
 	}
 }
 
+/* Section 6: a driver maps what it has migrated, unless others came between. */
+static void ival_own_cookie(struct kunit *test)
+{
+	struct smmu_inval_config cfg = mm_dev_config();
+	struct smmu_inval_cookie cookie, plain;
+	struct mmu_notifier_range range;
+	struct ival_rig rig;
+	int mine, other;
+
+	cfg.owner = &mine;
+	rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops, &cfg);
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, 0, true), 0);
+	plain = mm_dev_read_begin(rig.dev);
+	cookie = plain;
+	cookie.own = true;
+	range = mm_range(rig.mm, MMU_NOTIFY_MIGRATE, rig.base,
+			 rig.base + PAGE_SIZE);
+	range.owner = &mine;
+	mmu_notifier_invalidate_range_start(&range);
+	/* Before the end, and after it; for the driver, and for a fault. */
+	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, plain, 0));
+	mmu_notifier_invalidate_range_end(&range);
+	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, plain, 0));
+
+	/* Somebody else migrates it, or changes it. */
+	range.owner = &other;
+	mmu_notifier_invalidate_range_start(&range);
+	mmu_notifier_invalidate_range_end(&range);
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, 0, true), 0);
+	cookie = mm_dev_read_begin(rig.dev);
+	cookie.own = true;
+	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, 1), 0);
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+}
+
 /* Section 4: the real sender, with the driver's device memory as its owner. */
 static void ival_migrate_owner(struct kunit *test)
 {
@@ -939,6 +978,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_nonblock_other),
 	KUNIT_CASE(ival_nonblock_spinlock),
 	KUNIT_CASE(ival_owner),
+	KUNIT_CASE(ival_own_cookie),
 	KUNIT_CASE(ival_migrate_owner),
 	KUNIT_CASE(ival_hmm),
 	KUNIT_CASE(ival_hmm_races),

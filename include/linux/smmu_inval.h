@@ -256,7 +256,9 @@ struct smmu_inval_lock {
  * @zap_events: BIT(enum smmu_inval_event) for each event that is to zap,
  *	whatever less the event would allow
  * @owner: pgmap owner of the driver's device memory, or NULL: MIGRATE and
- *	EXCLUSIVE events with this owner keep everything
+ *	EXCLUSIVE events with this owner keep everything. What the driver
+ *	migrates it has to write-protect, before it is copied, and to zap,
+ *	before the old pages are freed, itself
  * @late_debugfs: for instances that are made with mmap_lock held, as @alloc of
  *	smmu_inval_mn_class_init() is: smmu_inval_mn_get() adds the directory in
  *	debugfs, whose locks must not be taken inside of mmap_lock
@@ -785,6 +787,8 @@ struct smmu_inval_record {
 	u64 start;
 	u64 last;
 	unsigned long mm_seq;
+	/* It asked for nothing, since the owner is the driver's. */
+	bool kept;
 };
 
 /**
@@ -819,11 +823,16 @@ struct smmu_inval_interval {
  * @si: the instance's cookie
  * @quiet: up to which sequence of the mm everything was over by then
  * @settled: whether @quiet is known
+ * @own: set by the driver, between smmu_inval_interval_read_begin() and
+ *	migrate_vma_setup(), to map what it migrates itself: the MIGRATE events
+ *	that carry its owner do not count. It has to make sure that they are of
+ *	this migration and not of another that overlaps.
  */
 struct smmu_inval_cookie {
 	u64 si;
 	unsigned long quiet;
 	bool settled;
+	bool own;
 };
 
 int smmu_inval_interval_insert(struct smmu_inval_interval *ival,

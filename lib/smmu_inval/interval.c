@@ -124,7 +124,7 @@ static void record_evict(struct smmu_inval_interval *ival,
 }
 
 static void record_add(struct smmu_inval_interval *ival, u64 start, u64 last,
-		       unsigned long mm_seq)
+		       unsigned long mm_seq, bool kept)
 {
 	struct smmu_inval_record *record;
 
@@ -134,17 +134,20 @@ static void record_add(struct smmu_inval_interval *ival, u64 start, u64 last,
 	record->start = start;
 	record->last = last;
 	record->mm_seq = mm_seq;
+	record->kept = kept;
 	ival->seq++;
 }
 
 /*
- * Does something overlap that was not over by @quiet, or came since? The lock
- * is held, at least shared.
+ * Does something overlap that was not over when the cookie was taken, or came
+ * since? The lock is held, at least shared.
  */
 static enum smmu_inval_hit records_hit(const struct smmu_inval_interval *ival,
-				       bool settled, unsigned long quiet,
+				       struct smmu_inval_cookie cookie,
 				       u64 start, u64 last)
 {
+	unsigned long quiet = cookie.quiet;
+	bool settled = cookie.settled;
 	u64 i, valid = min_t(u64, ival->seq, ival->nr_records);
 	bool coarse = smmu_inval_is_coarse(ival->si);
 	enum smmu_inval_hit hit = SMMU_INVAL_MISS;
@@ -157,6 +160,8 @@ static enum smmu_inval_hit records_hit(const struct smmu_inval_interval *ival,
 
 		if (settled && !seq_after(record->mm_seq, quiet))
 			return hit;
+		if (record->kept && cookie.own)
+			continue;
 		if (record_overlaps(record, start, last))
 			return SMMU_INVAL_HIT;
 		if (coarse)
@@ -177,7 +182,12 @@ static enum smmu_inval_hit records_hit(const struct smmu_inval_interval *ival,
 static enum smmu_inval_hit pending_hit(const struct smmu_inval_interval *ival,
 				       u64 start, u64 last)
 {
-	return records_hit(ival, ival->settled, ival->quiet, start, last);
+	struct smmu_inval_cookie now = {
+		.quiet = ival->quiet,
+		.settled = ival->settled,
+	};
+
+	return records_hit(ival, now, start, last);
 }
 
 /* False if the caller may not sleep and the lock would have to. */
@@ -218,7 +228,8 @@ static bool invalidate(struct smmu_inval_interval *ival,
 		return false;
 	}
 	mmu_interval_set_seq(&ival->mni, cur_seq);
-	record_add(ival, span.start, span.last, cur_seq);
+	record_add(ival, span.start, span.last, cur_seq,
+		   action == SMMU_INVAL_KEEP);
 	smmu_inval_count(si, event[event].callbacks, 1);
 	smmu_inval_count(si, event[event].asked,
 			 smmu_inval_pages(si, span.start, span.last));
@@ -402,6 +413,7 @@ smmu_inval_interval_read_begin(const struct smmu_inval_interval *ival)
 	 */
 	cookie.quiet = smp_load_acquire(&ival->quiet);
 	cookie.si = smmu_inval_read_begin(ival->si);
+	cookie.own = false;
 	return cookie;
 }
 EXPORT_SYMBOL_GPL(smmu_inval_interval_read_begin);
@@ -433,7 +445,7 @@ bool smmu_inval_interval_read_retry(struct smmu_inval_interval *ival,
 		return false;
 
 	smmu_inval_count(si, checks, 1);
-	hit = records_hit(ival, cookie.settled, cookie.quiet, start, last);
+	hit = records_hit(ival, cookie, start, last);
 	if (hit != SMMU_INVAL_MISS &&
 	    pending_hit(ival, start, last) != SMMU_INVAL_MISS)
 		pending = hit;

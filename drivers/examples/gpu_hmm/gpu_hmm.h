@@ -117,7 +117,6 @@ struct gpu_range {
  * @setup_lock: protects the next two
  * @used: there was a fault, and @whole is decided
  * @whole: @ival is in use, and not @ranges
- * @move: memory that is being migrated, see gpu_hmm_dmem.c
  * @root: the page table
  * @nr_tables: tables below the root
  * @fault_delay_us: see struct gpu_hmm_setup
@@ -128,7 +127,6 @@ struct gpu_range {
  * @evictions: times that the page table was thrown away
  * @exclusive: pages made exclusive
  * @to_device: pages migrated
- * @to_system: pages that came back
  * @nr_ranges: notifiers
  * @ranges_freed: notifiers removed
  * @tlb_hits: counted by those who hold no lock of ours
@@ -155,7 +153,6 @@ struct gpu_vm {
 	struct mutex setup_lock; /* used, whole */
 	bool used;
 	bool whole;
-	struct smmu_inval_token *move;
 	struct gpu_table *root;
 	unsigned int nr_tables;
 	unsigned int fault_delay_us;
@@ -166,7 +163,6 @@ struct gpu_vm {
 	u64 evictions;
 	u64 exclusive;
 	u64 to_device;
-	u64 to_system;
 	u64 nr_ranges;
 	u64 ranges_freed;
 
@@ -223,6 +219,7 @@ struct gpu_flusher {
  * @vms: the address spaces on it
  * @dmem_lock: protects the creation of @dmem
  * @dmem: its memory, once somebody wants it
+ * @to_system: pages that came back from there
  */
 struct gpu_device {
 	struct miscdevice misc;
@@ -235,6 +232,7 @@ struct gpu_device {
 	struct list_head vms;
 	struct mutex dmem_lock; /* creation of dmem */
 	struct gpu_dmem *dmem;
+	atomic64_t to_system;
 };
 
 /* A cached translation. */

@@ -6,28 +6,28 @@
  * The memory is simulated: each device-private page, which the CPU cannot
  * access, has an ordinary page behind it, and that is what engines access.
  *
- * migrate_vma_setup() sends MIGRATE with our owner, and the library keeps our
- * translations: only we know when they have to change, and a page that is not
- * moved in the end need not be faulted again. So what the event does not do, we
- * do ourselves:
+ * migrate_vma_setup() sends MIGRATE with our owner. The library makes faults
+ * that have read something start again, and keeps our translations: only we know
+ * when they have to change, and a page that is not moved in the end need not be
+ * faulted again. So what the event does not do, we do ourselves:
  *
- *	begin, add		no fault installs what it has read before
+ *	read_begin
+ *	migrate_vma_setup()	the CPU's entries are gone, and whoever faults
+ *				waits; others were told
  *	write-protect, flush	the content does not change any more
- *	migrate_vma_setup()	the CPU's entries are gone; others were told
  *	copy
  *	migrate_vma_pages()	these pages have moved
  *	lock
- *	  end			our own invalidation is over
  *	  zap, flush		what has moved
- *	  read_retry?		was there another invalidation?
+ *	  read_retry?		was there an invalidation that is not our own?
  *	  install		if not, where it is now
  *	unlock
  *	migrate_vma_finalize()	the old pages are freed
  *
  * The address spaces that other files have on this GPU have the same owner, and
- * nobody tells them, either: they lose theirs at the beginning. No address space
- * comes or goes meanwhile, and one move at a time is under way on a GPU:
- * gpu_device.vms_lock.
+ * keep theirs as well: they lose them where ours are write-protected. One move
+ * at a time is under way on a GPU, gpu_device.vms_lock, so that an event with our
+ * owner is of this move.
  */
 #include <linux/bitmap.h>
 #include <linux/delay.h>
@@ -179,21 +179,13 @@ static void gpu_dmem_freed(gpu_freed_t *freed)
 			    gpu_freed_nr(freed));
 }
 
-/*
- * What was read before must not be installed from here on, and is not written
- * to any more. Reading goes on if @keep: until it has moved, the page stays
- * where it is.
- */
-static void gpu_move_begin_one(struct gpu_vm *vm, u64 start, u64 last,
-			       bool keep)
+static void gpu_move_stop_one(struct gpu_vm *vm, u64 start, u64 last, bool keep)
 {
 	CLASS(smmu_inval_drain, drain)(&vm->si);
 	guard(mutex)(&vm->lock);
 	CLASS(smmu_inval_batch, batch)(&vm->si);
 
 	smmu_inval_batch_defer(&batch, &drain);
-	vm->move = smmu_inval_begin(&vm->si, SMMU_INVAL_MIGRATE);
-	smmu_inval_add(&vm->si, vm->move, start, last);
 	if (keep)
 		gpu_pt_wrprotect(vm, &batch, start, last, SMMU_INVAL_MIGRATE);
 	else
@@ -201,35 +193,20 @@ static void gpu_move_begin_one(struct gpu_vm *vm, u64 start, u64 last,
 	smmu_inval_drain_range(&drain, start, last);
 }
 
-/* @keep: the address space that may go on reading, or NULL. */
-static void gpu_move_begin(struct gpu_device *dev, struct gpu_move *move,
-			   struct gpu_vm *keep)
+/*
+ * From here on the content does not change. @keep, or NULL, may go on reading:
+ * until it has moved, the page stays where it is.
+ */
+static void gpu_move_stop(struct gpu_device *dev, struct gpu_move *move,
+			  struct gpu_vm *keep)
 {
 	struct gpu_vm *vm;
 
 	lockdep_assert_held(&dev->vms_lock);
 	list_for_each_entry(vm, &dev->vms, dev_node)
 		if (vm->mm == move->args.vma->vm_mm)
-			gpu_move_begin_one(vm, move->args.start,
-					   move->args.end - 1, vm == keep);
-}
-
-static void gpu_move_end_one(struct gpu_vm *vm, u64 nr)
-{
-	guard(mutex)(&vm->lock);
-	smmu_inval_end(&vm->si, vm->move);
-	vm->move = NULL;
-	vm->to_system += nr;
-}
-
-static void gpu_move_end(struct gpu_device *dev, struct gpu_move *move,
-			 struct gpu_vm *except, u64 nr)
-{
-	struct gpu_vm *vm;
-
-	list_for_each_entry(vm, &dev->vms, dev_node)
-		if (vm != except && vm->mm == move->args.vma->vm_mm)
-			gpu_move_end_one(vm, nr);
+			gpu_move_stop_one(vm, move->args.start,
+					  move->args.end - 1, vm == keep);
 }
 
 /* After migrate_vma_pages(): did this one move? */
@@ -296,7 +273,7 @@ static void gpu_move_install_page(struct gpu_vm *vm, struct gpu_move *move,
 }
 
 /* Replace the translations of what has moved. */
-static void gpu_move_install(struct gpu_vm *vm, struct gpu_move *move)
+static void gpu_move_install(struct gpu_vm *vm, struct gpu_move *move, u64 nr)
 {
 	u64 start = move->args.start, last = move->args.end - 1;
 	unsigned long i;
@@ -304,10 +281,7 @@ static void gpu_move_install(struct gpu_vm *vm, struct gpu_move *move)
 	CLASS(smmu_inval_drain, drain)(&vm->si);
 	guard(mutex)(&vm->lock);
 
-	smmu_inval_end(&vm->si, vm->move);
-	vm->move = NULL;
-	/* Our own invalidation does not count; any other does. */
-	move->try.cookie.si = smmu_inval_read_begin(&vm->si);
+	vm->to_device += nr;
 	gpu_move_zap(vm, move);
 	smmu_inval_drain_range(&drain, start, last);
 	if (gpu_try_retry(&move->try, start, last))
@@ -424,26 +398,23 @@ static void gpu_move_alloc_system(struct gpu_move *move)
 static s64 gpu_move_to_device(struct gpu_vm *vm, struct gpu_move *move,
 			      u64 *large)
 {
-	struct gpu_device *dev = vm->dev;
 	s64 nr;
 
+	move->try.cookie.own = true;
 	move->args.flags = MIGRATE_VMA_SELECT_SYSTEM | GPU_SELECT_COMPOUND;
-	gpu_move_begin(dev, move, vm);
 	nr = migrate_vma_setup(&move->args);
-	if (nr) {
-		gpu_move_end(dev, move, NULL, 0);
+	if (nr)
 		return nr;
-	}
-	gpu_move_alloc_device(dev->dmem, move);
+	gpu_move_stop(vm->dev, move, vm);
+	gpu_move_alloc_device(vm->dev->dmem, move);
 	migrate_vma_pages(&move->args);
 	nr = gpu_move_count(move, large);
-	gpu_move_end(dev, move, vm, 0);
-	gpu_move_install(vm, move);
+	gpu_move_install(vm, move, nr);
 	migrate_vma_finalize(&move->args);
 	return nr;
 }
 
-/* The same in the other direction; @large may be NULL. */
+/* The same in the other direction. */
 static s64 gpu_move_to_system(struct gpu_device *dev, struct gpu_move *move,
 			      u64 *large)
 {
@@ -451,15 +422,15 @@ static s64 gpu_move_to_system(struct gpu_device *dev, struct gpu_move *move,
 
 	move->args.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE |
 			   GPU_SELECT_COMPOUND;
-	gpu_move_begin(dev, move, NULL);
 	nr = migrate_vma_setup(&move->args);
-	if (!nr) {
-		gpu_move_alloc_system(move);
-		migrate_vma_pages(&move->args);
-		nr = gpu_move_count(move, large);
-		migrate_vma_finalize(&move->args);
-	}
-	gpu_move_end(dev, move, NULL, max_t(s64, nr, 0));
+	if (nr)
+		return nr;
+	gpu_move_stop(dev, move, NULL);
+	gpu_move_alloc_system(move);
+	migrate_vma_pages(&move->args);
+	nr = gpu_move_count(move, large);
+	migrate_vma_finalize(&move->args);
+	atomic64_add(nr, &dev->to_system);
 	return nr;
 }
 
@@ -633,15 +604,10 @@ static s64 gpu_dmem_migrate_some(struct gpu_vm *vm, struct gpu_move *move,
 	end = min3(end, (start | (GPU_LEAF_SIZE - 1)) + 1, (u64)vma->vm_end);
 	gpu_move_init(move, vm->dev, vma, start, end);
 	guard(mutex)(&vm->dev->vms_lock);
-	if (arg->flags & GPU_HMM_MIGRATE_BACK) {
+	if (arg->flags & GPU_HMM_MIGRATE_BACK)
 		nr = gpu_move_to_system(vm->dev, move, &arg->large);
-	} else {
+	else
 		nr = gpu_move_to_device(vm, move, &arg->large);
-		if (nr > 0) {
-			guard(mutex)(&vm->lock);
-			vm->to_device += nr;
-		}
-	}
 	/* -EINVAL: a mapping that nothing can be moved of. */
 	if (nr < 0 && nr != -EINVAL)
 		return nr;

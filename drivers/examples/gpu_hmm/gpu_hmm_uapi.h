@@ -273,8 +273,9 @@ struct gpu_hmm_event_stats {
  * @flush_waits: the library's: waits for a flush that another caller issued
  * @single_pass: the library's: callbacks that had to wait in the first pass
  * @exclusive: pages that were made exclusive
- * @to_device: pages that were migrated to the GPU's memory
- * @to_system: pages that came back, for the CPU or by MIGRATE
+ * @to_device: pages that MIGRATE moved to the GPU's memory
+ * @to_system: pages that came back from there, for the CPU or by MIGRATE, of all
+ *	processes
  * @ranges: notifiers now
  * @ranges_freed: notifiers that went because nothing was mapped there any more
  */

@@ -301,10 +301,10 @@ int gpu_vm_stats(struct gpu_vm *vm, struct gpu_hmm_stats *stats)
 		stats->evictions = vm->evictions;
 		stats->exclusive = vm->exclusive;
 		stats->to_device = vm->to_device;
-		stats->to_system = vm->to_system;
 		stats->ranges = vm->whole ? 1 : vm->nr_ranges;
 		stats->ranges_freed = vm->ranges_freed;
 	}
+	stats->to_system = atomic64_read(&vm->dev->to_system);
 	stats->tlb_hits = atomic64_read(&vm->tlb_hits);
 	stats->tlb_misses = atomic64_read(&vm->tlb_misses);
 	stats->tlb_flushed = atomic64_read(&vm->tlb_flushed);
