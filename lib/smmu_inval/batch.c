@@ -255,16 +255,13 @@ static void batch_issue(struct smmu_inval_batch *batch,
 static void batch_release_tables(struct smmu_inval_batch *batch)
 {
 	struct smmu_inval *si = batch->si;
-	struct llist_node *tail = batch->tables;
 
-	if (!tail)
+	if (!batch->tables)
 		return;
 	if (!batch->drain) {
 		si->ops->free_tables(si, batch->tables);
 	} else {
-		while (tail->next)
-			tail = tail->next;
-		tail->next = batch->drain->tables;
+		smmu_inval_join_tables(&batch->tables, batch->drain->tables);
 		batch->drain->tables = batch->tables;
 	}
 	batch->tables = NULL;

@@ -32,18 +32,21 @@ static bool flight_is_up(const struct smmu_inval *si,
 	return flight->ticket > (u64)atomic64_read_acquire(&si->landed);
 }
 
-/* For callbacks that may not wait. The lock is held. */
-bool smmu_inval_flight_overlaps(const struct smmu_inval *si, u64 start,
-				u64 last)
+/* The newest ticket that overlaps, 0 for none. The lock is held. */
+u64 smmu_inval_flight_newest(const struct smmu_inval *si, u64 start, u64 last)
 {
+	const struct smmu_inval_flight *flight;
 	unsigned int i;
+	u64 newest = 0;
 
-	for (i = 0; i < SMMU_INVAL_FLIGHTS; i++)
-		if (smmu_inval_overlaps(start, last, si->flights[i].start,
-					si->flights[i].last) &&
-		    flight_is_up(si, &si->flights[i]))
-			return true;
-	return false;
+	for (i = 0; i < SMMU_INVAL_FLIGHTS; i++) {
+		flight = &si->flights[i];
+		if (smmu_inval_overlaps(start, last, flight->start,
+					flight->last) &&
+		    flight_is_up(si, flight))
+			newest = max(newest, flight->ticket);
+	}
+	return newest;
 }
 
 /* The lock is held. Past the last slot, flights share one (I5). */

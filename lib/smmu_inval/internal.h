@@ -81,6 +81,15 @@ static inline bool smmu_inval_is_coarse(const struct smmu_inval *si)
 	       READ_ONCE(smmu_inval_coarse);
 }
 
+/* Put a list of page-table pages in front of another, which may be empty. */
+static inline void smmu_inval_join_tables(struct llist_node **tables,
+					  struct llist_node *more)
+{
+	while (*tables)
+		tables = &(*tables)->next;
+	*tables = more;
+}
+
 /* pending.c */
 
 int smmu_inval_pending_init(struct smmu_inval *si);
@@ -121,8 +130,7 @@ void smmu_inval_wake(struct smmu_inval *si);
 void smmu_inval_flight_add(struct smmu_inval *si, u64 start, u64 last,
 			   u64 ticket);
 void smmu_inval_flight_landed(struct smmu_inval *si, u64 ticket);
-bool smmu_inval_flight_overlaps(const struct smmu_inval *si, u64 start,
-				u64 last);
+u64 smmu_inval_flight_newest(const struct smmu_inval *si, u64 start, u64 last);
 
 /* event.c */
 

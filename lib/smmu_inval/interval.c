@@ -247,7 +247,7 @@ static bool invalidate(struct smmu_inval_interval *ival,
 	}
 	if (blockable) {
 		smmu_inval_drain_range(drain, span.start, span.last);
-	} else if (smmu_inval_flight_overlaps(si, span.start, span.last)) {
+	} else if (smmu_inval_flight_newest(si, span.start, span.last)) {
 		/* Nor for the flush of another: the caller has to go away. */
 		smmu_inval_count(si, eagain, 1);
 		done = false;
