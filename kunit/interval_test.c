@@ -678,10 +678,7 @@ static void ival_two_pass(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, order.waits, DEVICES);
 	for (i = 0; i < DEVICES; i++)
 		mm_dev_expect_coherent(dev[i], "after");
-	if (SMMU_INVAL_TWO_PASS)
-		KUNIT_EXPECT_EQ(test, order.early, 0);
-	else
-		KUNIT_EXPECT_NE(test, order.early, 0);
+	KUNIT_EXPECT_EQ(test, order.early, 0);
 }
 
 struct slow {

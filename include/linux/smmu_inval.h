@@ -27,6 +27,7 @@ struct dentry;
 struct smmu_inval;
 struct smmu_inval_batch;
 struct smmu_inval_look;
+struct smmu_inval_peers;
 struct smmu_inval_second_pass;
 struct smmu_inval_stats;
 struct smmu_inval_token;
@@ -816,6 +817,10 @@ struct smmu_inval_interval {
 	struct mmu_interval_notifier still;
 	/* The second pass of one callback at a time; others do without. */
 	struct smmu_inval_second_pass *second;
+	/* second.c: tables that wait for their flush, and that flush. */
+	struct smmu_inval_peers *peers;
+	struct list_head peer;
+	struct smmu_inval_drain later;
 };
 
 /**

@@ -243,7 +243,8 @@ static void batch_issue(struct smmu_inval_batch *batch,
 		si->ops->flush(si, &all);
 		return;
 	}
-	si->last_ticket = ticket;
+	/* Read without the lock in second.c. */
+	WRITE_ONCE(si->last_ticket, ticket);
 	if (flush->all)
 		smmu_inval_flight_add(si, 0, U64_MAX, ticket);
 	for (i = 0; i < flush->nr; i++)

@@ -186,6 +186,7 @@ subsys_initcall(smmu_inval_module_init);
 
 static void __exit smmu_inval_module_exit(void)
 {
+	smmu_inval_second_exit();
 	smmu_inval_debugfs_exit();
 	destroy_workqueue(smmu_inval_wq);
 }

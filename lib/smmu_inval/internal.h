@@ -132,6 +132,19 @@ void smmu_inval_flight_add(struct smmu_inval *si, u64 start, u64 last,
 void smmu_inval_flight_landed(struct smmu_inval *si, u64 ticket);
 u64 smmu_inval_flight_newest(const struct smmu_inval *si, u64 start, u64 last);
 
+/* interval.c */
+
+extern bool smmu_inval_two_pass;
+
+/* second.c: the second pass of interval notifiers, where core mm has one. */
+
+int smmu_inval_second_join(struct smmu_inval_interval *ival,
+			   struct mm_struct *mm);
+void smmu_inval_second_leave(struct smmu_inval_interval *ival);
+void smmu_inval_second_defer(struct smmu_inval_interval *ival,
+			     struct smmu_inval_drain *drain, u64 start, u64 last);
+void smmu_inval_second_exit(void);
+
 /* event.c */
 
 enum smmu_inval_event

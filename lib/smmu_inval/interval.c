@@ -57,6 +57,11 @@
 #include "compat.h"
 #include "internal.h"
 
+/*
+ * Does core mm have the second pass? The tests also run second.c where it does.
+ */
+bool smmu_inval_two_pass = SMMU_INVAL_TWO_PASS;
+
 struct smmu_inval_second_pass {
 	smmu_inval_finish_t finish;
 	struct smmu_inval_drain drain;
@@ -247,6 +252,9 @@ static bool invalidate(struct smmu_inval_interval *ival,
 	}
 	if (blockable) {
 		smmu_inval_drain_range(drain, span.start, span.last);
+		if (ival->peers)
+			smmu_inval_second_defer(ival, drain, span.start,
+						span.last);
 	} else if (smmu_inval_flight_newest(si, span.start, span.last)) {
 		/* Nor for the flush of another: the caller has to go away. */
 		smmu_inval_count(si, eagain, 1);
@@ -308,6 +316,25 @@ static void interval_invalidate_finish(struct mmu_interval_notifier_finish *fini
 }
 #endif
 
+/* Several devices of a process flush at the same time: here, or in second.c. */
+static int second_pass_init(struct smmu_inval_interval *ival,
+			    struct mm_struct *mm)
+{
+	if (!ival->si->ops->flush_issue)
+		return 0;
+	if (!smmu_inval_two_pass)
+		return smmu_inval_second_join(ival, mm);
+	ival->second = smmu_inval_alloc(1, sizeof(*ival->second));
+	return ival->second ? 0 : -ENOMEM;
+}
+
+static void second_pass_free(struct smmu_inval_interval *ival)
+{
+	smmu_inval_second_leave(ival);
+	kvfree(ival->second);
+	ival->second = NULL;
+}
+
 static const struct mmu_interval_notifier_ops interval_ops = {
 	.invalidate = interval_invalidate,
 #if SMMU_INVAL_TWO_PASS
@@ -331,7 +358,7 @@ static const struct mmu_interval_notifier_ops interval_ops = {
  * Context: process context; neither mmap_lock nor the driver's lock held;
  * sleeps.
  * Return: 0, -EINVAL if an argument is out of its bounds, -ENOMEM, or an error
- * of mmu_interval_notifier_insert().
+ * of mmu_interval_notifier_insert() or mmu_notifier_get().
  */
 int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 			       struct smmu_inval *si, struct mm_struct *mm,
@@ -351,20 +378,21 @@ int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 	ival->si = si;
 	ival->nr_records = nr_records;
 	ival->records = smmu_inval_alloc(nr_records, sizeof(*ival->records));
-	if (SMMU_INVAL_TWO_PASS && si->ops->flush_issue)
-		ival->second = smmu_inval_alloc(1, sizeof(*ival->second));
-	if (!ival->records ||
-	    (SMMU_INVAL_TWO_PASS && si->ops->flush_issue && !ival->second)) {
-		ret = -ENOMEM;
+	if (!ival->records)
+		return -ENOMEM;
+	/* As it will be, for who finds the interval in second.c before. */
+	ival->mni.interval_tree.start = start;
+	ival->mni.interval_tree.last = last;
+	ret = second_pass_init(ival, mm);
+	if (ret)
 		goto free;
-	}
 	ival->still.mm = mm;
 	ret = mmu_interval_notifier_insert(&ival->mni, mm, start,
 					   last - start + 1, &interval_ops);
 	if (!ret)
 		return 0;
+	second_pass_free(ival);
 free:
-	kvfree(ival->second);
 	kvfree(ival->records);
 	ival->records = NULL;
 	return ret;
@@ -376,15 +404,16 @@ EXPORT_SYMBOL_GPL(smmu_inval_interval_insert);
  * @ival: from smmu_inval_interval_insert(); may be inserted again
  *
  * No callback runs or comes afterwards, so the driver zaps what it maps there,
- * and lets no fault install anything, before.
+ * and lets no fault install anything, before. Flushes that callbacks have issued
+ * for the range are over, and page-table pages freed.
  *
  * Context: process context; no lock held that an invalidation takes, and not
- * inside a callback; sleeps.
+ * inside a callback of any mmu_notifier; takes the driver's lock; sleeps.
  */
 void smmu_inval_interval_remove(struct smmu_inval_interval *ival)
 {
 	mmu_interval_notifier_remove(&ival->mni);
-	kvfree(ival->second);
+	second_pass_free(ival);
 	kvfree(ival->records);
 	ival->records = NULL;
 }
