@@ -161,7 +161,9 @@ struct smmu_inval_ops {
 	/**
 	 * @flush_wait: return when @ticket is done. Called without the lock,
 	 * by several callers at once. With start and end callbacks it must not
-	 * sleep, since those of the OOM reaper may not.
+	 * sleep, since those of the OOM reaper may not. It must not wait for
+	 * anybody who waits for mmu_notifiers: who unregisters one, removes an
+	 * interval, or drops the last reference on the users of an mm.
 	 */
 	void (*flush_wait)(struct smmu_inval *si, u64 ticket);
 	/**
