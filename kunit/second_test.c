@@ -629,6 +629,38 @@ static void second_tables_of_others(struct kunit *test)
 	expect_quiet(rig, "second");
 }
 
+/* The driver itself waits for what is in flight. */
+static void drain_hook(struct mm_probe *probe,
+		       const struct mmu_notifier_range *range)
+{
+	struct rig *rig = probe->ctx;
+	struct mm_dev *dev = rig->dev[0];
+	unsigned long flags = 0;
+
+	CLASS(smmu_inval_drain, drain)(&dev->si);
+
+	mm_dev_lock(dev, &flags);
+	smmu_inval_drain_range(&drain, 0, U64_MAX);
+	mm_dev_unlock(dev, flags);
+}
+
+/* Tables are freed by the second pass also if there is nothing to wait for. */
+static void second_tables_landed(struct kunit *test)
+{
+	struct mm_probe *probe;
+	struct rig *rig;
+
+	choose(false);
+	rig = rig_bound(test, 1, TEST_MUTEX);
+	rig->unit[0].tables = true;
+	probe = mm_probe_new(test, rig->mm);
+	probe->ctx = rig;
+	probe->start_hook = drain_hook;
+	KUNIT_EXPECT_EQ(test, zap(rig, 0, 1), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&rig->unit[0].made), 1);
+	expect_quiet(rig, "after");
+}
+
 /* An odd range is everything, in both passes. */
 static void second_odd(struct kunit *test)
 {
@@ -738,6 +770,39 @@ static void second_insert_between(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, zap(rig, 1, 1), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&rig->dev[1]->waited), 1);
 	KUNIT_EXPECT_FALSE(test, mm_dev_reaches(rig->dev[1], 1, false));
+	expect_quiet(rig, "after");
+}
+
+/* Where nothing is mapped. */
+static int clear_nonblock(void *arg)
+{
+	struct rig *rig = arg;
+	struct mmu_notifier_range range = clear(rig, HALF, 1);
+	int ret;
+
+	ret = mmu_notifier_invalidate_range_start_nonblock(&range);
+	if (!ret)
+		mmu_notifier_invalidate_range_end(&range);
+	return ret ?: atomic_read(&rig->waits);
+}
+
+/* I6: who may not block takes no tables along, whose flush is in flight. */
+static void second_nonblock_between(struct kunit *test)
+{
+	struct meddler meddler;
+	struct rig *rig;
+
+	choose(false);
+	rig = rig_bound(test, 1, TEST_MUTEX);
+	KUNIT_EXPECT_EQ(test, zap(rig, HALF, 1), 0);
+	rig_forget(rig);
+	rig->unit[0].tables = true;
+	meddle_between(rig, &meddler, clear_nonblock);
+	KUNIT_EXPECT_EQ(test, zap(rig, 0, 1), 0);
+	KUNIT_EXPECT_FALSE(test, meddler.blocked);
+	KUNIT_EXPECT_EQ(test, test_thread_join(test, &meddler.thread), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&rig->waits), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&rig->unit[0].made), 1);
 	expect_quiet(rig, "after");
 }
 
@@ -1175,8 +1240,10 @@ static struct kunit_case second_cases[] = {
 	KUNIT_CASE_PARAM(second_beyond, way_gen_params),
 	KUNIT_CASE_PARAM(second_tables, way_gen_params),
 	KUNIT_CASE(second_tables_of_others),
+	KUNIT_CASE(second_tables_landed),
 	KUNIT_CASE_PARAM(second_odd, way_gen_params),
 	KUNIT_CASE(second_insert_between),
+	KUNIT_CASE(second_nonblock_between),
 	KUNIT_CASE(second_remove_between),
 	KUNIT_CASE(second_remove_walked),
 	KUNIT_CASE_PARAM(second_owner, way_gen_params),
