@@ -44,6 +44,9 @@ check-demo: ## the demo as a test
 check-debian: ## build modules for Debian's kernels, and run the demo's program there
 	@scripts/check debian
 
+check-hmm: ## the kernel's own HMM suite, with its driver as it is and converted to the library
+	@scripts/check hmm
+
 modules: ## build the library and the example as modules: make modules KDIR=/path/to/headers
 	@scripts/build-modules "$(KDIR)"
 
@@ -57,5 +60,5 @@ clean-cache: ## remove the whole cache; says what it would remove, unless FORCE=
 	@scripts/clean --cache
 
 .PHONY: help demo check check-full check-lint check-kunit check-coverage \
-	check-demo check-debian modules install-in-tree clean clean-cache \
+	check-demo check-debian check-hmm modules install-in-tree clean clean-cache \
 	$(FLAVOURS:%=check-kunit-%)
