@@ -4,19 +4,45 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "gpu.h"
 
-int gpu_open(void)
+int gpu_open_nr(unsigned int nr)
 {
-	return open(GPU_HMM_PATH, O_RDWR | O_CLOEXEC);
+	char path[64] = GPU_HMM_PATH;
+
+	if (nr)
+		snprintf(path, sizeof(path), GPU_HMM_PATH "%u", nr);
+	return open(path, O_RDWR | O_CLOEXEC);
 }
 
-int gpu_setup(int fd, int coarse, unsigned int fault_delay_us)
+int gpu_open(void)
+{
+	return gpu_open_nr(0);
+}
+
+unsigned int gpu_count(void)
+{
+	unsigned int nr;
+
+	for (nr = 0; nr < MAX_GPUS; nr++) {
+		int fd = gpu_open_nr(nr);
+
+		if (fd < 0)
+			break;
+		close(fd);
+	}
+	return nr;
+}
+
+int gpu_setup(int fd, unsigned int flags, unsigned int fault_delay_us,
+	      unsigned int flush_delay_us)
 {
 	struct gpu_hmm_setup setup = {
-		.flags = coarse ? GPU_HMM_COARSE : 0,
+		.flags = flags,
 		.fault_delay_us = fault_delay_us,
+		.flush_delay_us = flush_delay_us,
 	};
 
 	return ioctl(fd, GPU_HMM_IOC_SETUP, &setup);
@@ -36,6 +62,27 @@ int gpu_prefetch(int fd, void *addr, size_t size, int write)
 	};
 
 	return ioctl(fd, GPU_HMM_IOC_PREFETCH, &prefetch);
+}
+
+int gpu_evict(int fd, void *addr, size_t size)
+{
+	struct gpu_hmm_evict evict = {
+		.addr = (uintptr_t)addr,
+		.size = size,
+	};
+
+	return ioctl(fd, GPU_HMM_IOC_EVICT, &evict);
+}
+
+int gpu_migrate(int fd, void *addr, size_t size, unsigned int flags,
+		struct gpu_hmm_migrate *migrate)
+{
+	*migrate = (struct gpu_hmm_migrate) {
+		.addr = (uintptr_t)addr,
+		.size = size,
+		.flags = flags,
+	};
+	return ioctl(fd, GPU_HMM_IOC_MIGRATE, migrate);
 }
 
 static int gpu_run(int fd, struct gpu_hmm_command *cmd)
@@ -103,6 +150,20 @@ int gpu_add(int fd, int engine, void *addr, size_t size, uint64_t value,
 	return err;
 }
 
+int gpu_exclusive_add(int fd, int engine, void *addr, size_t size,
+		      uint64_t value)
+{
+	struct gpu_hmm_command cmd = {
+		.op = GPU_HMM_EXCLUSIVE_ADD,
+		.engine = engine,
+		.addr = (uintptr_t)addr,
+		.size = size,
+		.operand = value,
+	};
+
+	return gpu_run(fd, &cmd);
+}
+
 int gpu_checksum(int fd, int engine, const void *addr, size_t size,
 		 uint64_t *sum)
 {
@@ -116,4 +177,38 @@ int gpu_checksum(int fd, int engine, const void *addr, size_t size,
 
 	*sum = cmd.result;
 	return err;
+}
+
+uint64_t gpu_start(int fd, int engine, unsigned int op, const void *addr,
+		   size_t size, uint64_t arg)
+{
+	struct gpu_hmm_command cmd = {
+		.op = op,
+		.engine = engine,
+		.flags = GPU_HMM_ASYNC,
+		.addr = (uintptr_t)addr,
+		.size = size,
+	};
+
+	if (op == GPU_HMM_READ || op == GPU_HMM_WRITE)
+		cmd.buffer = arg;
+	else
+		cmd.operand = arg;
+	return ioctl(fd, GPU_HMM_IOC_SUBMIT, &cmd) ? 0 : cmd.id;
+}
+
+int gpu_finish(int fd, uint64_t id, uint64_t *result)
+{
+	struct gpu_hmm_wait wait = {
+		.id = id,
+		.timeout_ms = GPU_HMM_FOREVER,
+	};
+
+	if (ioctl(fd, GPU_HMM_IOC_WAIT, &wait)) {
+		printf("# WAIT: %s\n", strerror(errno));
+		return GPU_IOCTL_FAILED;
+	}
+	if (result)
+		*result = wait.result;
+	return wait.error;
 }

@@ -98,7 +98,7 @@ static void bad_commands(void)
 } while (0)
 	BAD(0, cmd = good);
 	BAD(EINVAL, cmd.op = 0);
-	BAD(EINVAL, cmd.op = GPU_HMM_CHECKSUM + 1, cmd.buffer = 0);
+	BAD(EINVAL, cmd.op = GPU_HMM_EXCLUSIVE_ADD + 1, cmd.buffer = 0);
 	BAD(EINVAL, cmd.op = ~0U);
 	BAD(ENXIO, cmd.engine = stats.engines);
 	BAD(ENXIO, cmd.engine = ~0U);
@@ -109,6 +109,7 @@ static void bad_commands(void)
 	BAD(EINVAL, cmd.op = GPU_HMM_FILL);
 	BAD(EINVAL, cmd.op = GPU_HMM_CHECKSUM);
 	BAD(EINVAL, cmd.op = GPU_HMM_ATOMIC_ADD);
+	BAD(EINVAL, cmd.op = GPU_HMM_EXCLUSIVE_ADD);
 	BAD(EINVAL, cmd.size = 0);
 	BAD(EINVAL, cmd.size = 4);
 	BAD(EINVAL, cmd.addr += 4);
@@ -137,11 +138,6 @@ static void bad_commands(void)
 	munmap(buffer, page_size);
 }
 
-static void bad_others(void)
-{
-	char *mem = map(page_size);
-	int fd = open_gpu();
-
 #define BAD(type, request, error, ...) do {				\
 	struct type arg = { __VA_ARGS__ };				\
 	expect(#type ": " #__VA_ARGS__, fd, request, &arg, error);	\
@@ -152,6 +148,16 @@ static void bad_others(void)
 	BAD(gpu_hmm_prefetch, GPU_HMM_IOC_PREFETCH, error, __VA_ARGS__)
 #define SETUP(error, ...) \
 	BAD(gpu_hmm_setup, GPU_HMM_IOC_SETUP, error, __VA_ARGS__)
+#define EVICT(error, ...) \
+	BAD(gpu_hmm_evict, GPU_HMM_IOC_EVICT, error, __VA_ARGS__)
+#define MIGRATE(error, ...) \
+	BAD(gpu_hmm_migrate, GPU_HMM_IOC_MIGRATE, error, __VA_ARGS__)
+
+static void bad_others(void)
+{
+	char *mem = map(page_size);
+	int fd = open_gpu();
+
 	WAIT(ENOENT, .id = 0);
 	WAIT(ENOENT, .id = 1);
 	WAIT(ENOENT, .id = ~0ULL, .timeout_ms = GPU_HMM_FOREVER);
@@ -167,17 +173,54 @@ static void bad_others(void)
 		 .size = GPU_HMM_MAX_SIZE + page_size);
 	PREFETCH(EFAULT, .addr = 0ULL - page_size, .size = page_size);
 	PREFETCH(EFAULT, .addr = 0, .size = page_size);
-	SETUP(EINVAL, .flags = 2);
+	EVICT(0, .addr = (uintptr_t)mem, .size = page_size);
+	EVICT(0, .addr = 0, .size = page_size);
+	EVICT(EINVAL, .addr = (uintptr_t)mem, .size = page_size, .reserved = 1);
+	EVICT(EINVAL, .addr = (uintptr_t)mem + 8, .size = page_size);
+	EVICT(EINVAL, .addr = (uintptr_t)mem, .size = 8);
+	EVICT(EINVAL, .addr = (uintptr_t)mem, .size = 0);
+	EVICT(E2BIG, .addr = (uintptr_t)mem,
+	      .size = GPU_HMM_MAX_SIZE + page_size);
+	EVICT(EFAULT, .addr = 0ULL - page_size, .size = page_size);
+	EVICT(EFAULT, .addr = 1ULL << 48, .size = page_size);
+	expect("wait at 0", fd, GPU_HMM_IOC_WAIT, NULL, EFAULT);
+	expect("prefetch at 0", fd, GPU_HMM_IOC_PREFETCH, NULL, EFAULT);
+	expect("evict at 0", fd, GPU_HMM_IOC_EVICT, NULL, EFAULT);
+	expect("stats at 0", fd, GPU_HMM_IOC_STATS, NULL, EFAULT);
+	close(fd);
+	munmap(mem, page_size);
+}
+
+static void bad_setup(void)
+{
+	char *mem = map(page_size);
+	int fd = open_gpu();
+
+	SETUP(EINVAL, .flags = GPU_HMM_RANGES << 1);
 	SETUP(EINVAL, .flags = ~0U);
 	SETUP(EINVAL, .reserved = 1);
 	SETUP(EINVAL, .fault_delay_us = GPU_HMM_MAX_DELAY_US + 1);
-	SETUP(0, .fault_delay_us = GPU_HMM_MAX_DELAY_US);
-	SETUP(0, .flags = 0);
-#undef BAD
-	expect("wait at 0", fd, GPU_HMM_IOC_WAIT, NULL, EFAULT);
-	expect("prefetch at 0", fd, GPU_HMM_IOC_PREFETCH, NULL, EFAULT);
+	SETUP(EINVAL, .flush_delay_us = GPU_HMM_MAX_DELAY_US + 1);
+	SETUP(EINVAL, .flush_delay_us = ~0U);
+	SETUP(0, .fault_delay_us = GPU_HMM_MAX_DELAY_US,
+	      .flush_delay_us = GPU_HMM_MAX_DELAY_US);
+	SETUP(0, .flags = GPU_HMM_COARSE | GPU_HMM_STOCK |
+			  GPU_HMM_SINGLE_PASS | GPU_HMM_RANGES);
 	expect("setup at 0", fd, GPU_HMM_IOC_SETUP, NULL, EFAULT);
-	expect("stats at 0", fd, GPU_HMM_IOC_STATS, NULL, EFAULT);
+
+	/* All but the notifiers can change at any time. */
+	SETUP(0, .flags = 0);
+	PREFETCH(0, .addr = (uintptr_t)mem, .size = page_size);
+	SETUP(EBUSY, .flags = GPU_HMM_RANGES);
+	SETUP(0, .flags = GPU_HMM_COARSE | GPU_HMM_STOCK | GPU_HMM_SINGLE_PASS);
+	close(fd);
+
+	fd = open_gpu();
+	SETUP(0, .flags = GPU_HMM_RANGES);
+	PREFETCH(0, .addr = (uintptr_t)mem, .size = page_size);
+	SETUP(EBUSY, .flags = 0);
+	SETUP(EBUSY, .flags = GPU_HMM_COARSE);
+	SETUP(0, .flags = GPU_HMM_RANGES | GPU_HMM_COARSE);
 	close(fd);
 	munmap(mem, page_size);
 }
@@ -228,6 +271,98 @@ static void bad_memory(void)
 	munmap(copy, 4 * page_size);
 }
 
+/* Anonymous memory of others, or of a file. */
+static char *map_shared(size_t size)
+{
+	char *addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (addr == MAP_FAILED) {
+		perror("mmap");
+		exit(2);
+	}
+	return addr;
+}
+
+static void bad_migrate(void)
+{
+	char *mem = map(4 * page_size), *shared = map_shared(page_size);
+	struct gpu_hmm_migrate arg;
+	int fd = open_gpu(), none;
+
+	memset(mem, 1, 4 * page_size);
+	memset(shared, 1, page_size);
+	/* Whatever the kernel can do. */
+	MIGRATE(EINVAL, .addr = (uintptr_t)mem, .size = page_size, .flags = 2);
+	MIGRATE(EINVAL, .addr = (uintptr_t)mem, .size = page_size,
+		.flags = ~0U);
+	MIGRATE(EINVAL, .addr = (uintptr_t)mem, .size = page_size,
+		.reserved = 1);
+	MIGRATE(EINVAL, .addr = (uintptr_t)mem + 8, .size = page_size);
+	MIGRATE(EINVAL, .addr = (uintptr_t)mem, .size = page_size / 2);
+	MIGRATE(EINVAL, .addr = (uintptr_t)mem, .size = 0);
+	MIGRATE(E2BIG, .addr = (uintptr_t)mem,
+		.size = GPU_HMM_MAX_SIZE + page_size);
+	MIGRATE(EFAULT, .addr = 0ULL - page_size, .size = page_size);
+	MIGRATE(EFAULT, .addr = 1ULL << 48, .size = page_size);
+	expect("migrate at 0", fd, GPU_HMM_IOC_MIGRATE, NULL, EFAULT);
+
+	none = gpu_migrate(fd, mem, page_size, 0, &arg) && errno == EOPNOTSUPP;
+	if (none) {
+		printf("# no device memory in this kernel\n");
+		is("pages", arg.pages, 0);
+		MIGRATE(EOPNOTSUPP, .addr = (uintptr_t)mem, .size = page_size,
+			.flags = GPU_HMM_MIGRATE_BACK);
+	} else {
+		is("pages", arg.pages, 1);
+		is("migrate what has been", gpu_migrate(fd, mem, page_size, 0,
+							&arg), 0);
+		is("its pages", arg.pages, 0);
+		is("migrate shared memory",
+		   gpu_migrate(fd, shared, page_size, 0, &arg), 0);
+		is("its pages", arg.pages, 0);
+		is("shared memory", *shared, 1);
+		MIGRATE(EFAULT, .addr = 0, .size = page_size);
+		munmap(mem + page_size, page_size);
+		MIGRATE(EFAULT, .addr = (uintptr_t)mem + page_size,
+			.size = page_size);
+		MIGRATE(EFAULT, .addr = (uintptr_t)mem + page_size,
+			.size = page_size, .flags = GPU_HMM_MIGRATE_BACK);
+	}
+	is("what is there", *mem, 1);
+	close(fd);
+	munmap(mem, 4 * page_size);
+	munmap(shared, page_size);
+}
+
+static void bad_exclusive(void)
+{
+	char *mem = map(2 * page_size), *shared = map_shared(page_size);
+	int fd = open_gpu(), err;
+	uint64_t *word = (uint64_t *)mem;
+
+	*word = 1;
+	mem[page_size] = 1;
+	err = gpu_exclusive_add(fd, 0, mem, 8, 1);
+	if (err == -EOPNOTSUPP)
+		printf("# no exclusive access in this kernel\n");
+	else
+		is("add", err, 0);
+	is("the sum", *word, err ? 1 : 2);
+	is("add to shared memory", gpu_exclusive_add(fd, 0, shared, 8, 1),
+	   -EOPNOTSUPP);
+	is("shared memory", *shared, 0);
+	mprotect(mem, page_size, PROT_READ);
+	is("add to read-only", gpu_exclusive_add(fd, 1, mem, 8, 1), -EPERM);
+	is("read-only", *word, err ? 1 : 2);
+	munmap(mem, page_size);
+	is("add to a hole", gpu_exclusive_add(fd, 0, mem, 8, 1), -EFAULT);
+	is("add at 0", gpu_exclusive_add(fd, 1, NULL, 8, 1), -EFAULT);
+	close(fd);
+	munmap(mem + page_size, page_size);
+	munmap(shared, page_size);
+}
+
 static void wait_for(const char *what, int fd, uint64_t id, int error)
 {
 	struct gpu_hmm_wait wait = {
@@ -264,7 +399,7 @@ static void async(void)
 	unsigned int i;
 
 	/* A few slow faults, and the rest behind them. */
-	is("slow faults", gpu_setup(fd, 0, GPU_HMM_MAX_DELAY_US), 0);
+	is("slow faults", gpu_setup(fd, 0, GPU_HMM_MAX_DELAY_US, 0), 0);
 	id[0] = start(fd, 0, GPU_HMM_FILL, mem, size, NULL);
 	for (i = 1; i < GPU_HMM_MAX_ASYNC; i++)
 		id[i] = start(fd, 0, GPU_HMM_READ, mem, page_size, buffer);
@@ -298,7 +433,9 @@ static void child_has_another_mm(void)
 	struct gpu_hmm_command cmd;
 	struct gpu_hmm_wait wait = { };
 	struct gpu_hmm_prefetch prefetch = { };
+	struct gpu_hmm_migrate migrate = { };
 	struct gpu_hmm_setup setup = { };
+	struct gpu_hmm_evict evict = { };
 	struct gpu_hmm_stats stats;
 	char *mem = map(page_size);
 	int fd = open_gpu(), status = 0;
@@ -313,6 +450,8 @@ static void child_has_another_mm(void)
 		expect("PREFETCH", fd, GPU_HMM_IOC_PREFETCH, &prefetch, EPERM);
 		expect("SETUP", fd, GPU_HMM_IOC_SETUP, &setup, EPERM);
 		expect("STATS", fd, GPU_HMM_IOC_STATS, &stats, EPERM);
+		expect("EVICT", fd, GPU_HMM_IOC_EVICT, &evict, EPERM);
+		expect("MIGRATE", fd, GPU_HMM_IOC_MIGRATE, &migrate, EPERM);
 		is("what the child sees", *mem, 1);
 		close(fd);
 		/* Its own is another story. */
@@ -566,7 +705,10 @@ static const struct {
 } tests[] = {
 	{ "bad commands", bad_commands },
 	{ "bad arguments of the other ioctls", bad_others },
+	{ "bad arguments of SETUP", bad_setup },
+	{ "bad arguments of MIGRATE", bad_migrate },
 	{ "memory that cannot be accessed", bad_memory },
+	{ "memory that cannot be exclusive", bad_exclusive },
 	{ "asynchronous commands", async },
 	{ "a child has another mm", child_has_another_mm },
 	{ "close while commands run", close_while_running },

@@ -83,7 +83,7 @@ static const char *run_phase(const struct phase *phase, bool coarse,
 		fail("%s: %s", GPU_HMM_PATH, strerror(errno));
 		return NULL;
 	}
-	if (gpu_setup(demo.fd, coarse, fault_delay_us) ||
+	if (gpu_setup(demo.fd, coarse ? GPU_HMM_COARSE : 0, fault_delay_us, 0) ||
 	    memory_map(phase->shared))
 		fail("%s", strerror(errno));
 	else if (phase->prepare)
