@@ -128,6 +128,24 @@ static void record_evict(struct smmu_inval_interval *ival,
 				  record->start, record->last);
 }
 
+/*
+ * The mm's sequence has moved on since the newest record: then all that was
+ * recorded is over, and nobody has to wait to find out. A hull would grow over
+ * what lies between, if no fault ever had to.
+ */
+static void records_settle(struct smmu_inval_interval *ival,
+			   unsigned long mm_seq)
+{
+	unsigned long newest;
+
+	if (!ival->settled || !ival->seq)
+		return;
+	newest = record_at(ival, 0)->mm_seq;
+	/* Pairs with the acquire in smmu_inval_interval_read_begin(). */
+	if (seq_after(mm_seq, newest) && seq_after(newest, ival->quiet))
+		smp_store_release(&ival->quiet, newest);
+}
+
 static void record_add(struct smmu_inval_interval *ival, u64 start, u64 last,
 		       unsigned long mm_seq, bool kept)
 {
@@ -233,6 +251,7 @@ static bool invalidate(struct smmu_inval_interval *ival,
 		return false;
 	}
 	mmu_interval_set_seq(&ival->mni, cur_seq);
+	records_settle(ival, cur_seq);
 	record_add(ival, span.start, span.last, cur_seq,
 		   action == SMMU_INVAL_KEEP);
 	smmu_inval_count(si, event[event].callbacks, 1);
