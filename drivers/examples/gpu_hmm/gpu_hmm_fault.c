@@ -175,6 +175,20 @@ void gpu_try_end(struct gpu_try *try)
 		gpu_range_put(try->range);
 }
 
+/*
+ * What is in our own memory hmm_range_fault() reports as it is mapped, and does
+ * not fault, even if it is to be written to and may not: after fork().
+ */
+static bool gpu_fault_writable(struct gpu_fault *fault, u64 start, u64 last)
+{
+	unsigned int i, nr = (last - start) / PAGE_SIZE + 1;
+
+	for (i = 0; i < nr; i++)
+		if (!(fault->pfns[i] & HMM_PFN_WRITE))
+			return false;
+	return true;
+}
+
 /* Have the CPU map the pages, and see which they are. */
 static int gpu_fault_pages(struct gpu_try *try, struct gpu_fault *fault,
 			   u64 start, u64 last, bool write)
@@ -202,11 +216,31 @@ static int gpu_fault_pages(struct gpu_try *try, struct gpu_fault *fault,
 	err = mmap_read_lock_killable(mm);
 	if (!err) {
 		err = hmm_range_fault(&range);
+		if (!err && write && !gpu_fault_writable(fault, start, last)) {
+			/* As if it were not ours: the CPU takes it back. */
+			range.dev_private_owner = NULL;
+			memset(fault->pfns, 0, sizeof(fault->pfns));
+			err = hmm_range_fault(&range);
+		}
 		mmap_read_unlock(mm);
 	}
 	mmput(mm);
 	/* -EINVAL is a mapping that has no pages: nothing to work on, either. */
 	return err == -EINVAL ? -EFAULT : err;
+}
+
+/*
+ * The page that is mapped at an address. Of a huge page that is in our memory,
+ * Linux 7.3 reports the first, wherever in it the range starts.
+ */
+static struct page *gpu_fault_page(unsigned long pfn, u64 addr)
+{
+	struct page *page = hmm_pfn_to_page(pfn);
+	u64 size = PAGE_SIZE << hmm_pfn_to_map_order(pfn);
+
+	if (size == PAGE_SIZE || !is_device_private_page(page))
+		return page;
+	return compound_head(page) + (addr & (size - 1)) / PAGE_SIZE;
 }
 
 static void gpu_fault_install(struct gpu_vm *vm, struct gpu_fault *fault,
@@ -217,7 +251,7 @@ static void gpu_fault_install(struct gpu_vm *vm, struct gpu_fault *fault,
 
 	gpu_fault_make_room(vm, fault);
 	for (i = 0, addr = start; addr <= last; i++, addr += PAGE_SIZE) {
-		struct page *page = hmm_pfn_to_page(fault->pfns[i]);
+		struct page *page = gpu_fault_page(fault->pfns[i], addr);
 
 		/*
 		 * The primary entry may be writable and clean, and nothing will
