@@ -831,9 +831,10 @@ struct smmu_inval_interval {
  * @quiet: up to which sequence of the mm everything was over by then
  * @settled: whether @quiet is known
  * @own: set by the driver, between smmu_inval_interval_read_begin() and
- *	migrate_vma_setup(), to map what it migrates itself: the MIGRATE events
- *	that carry its owner do not count. It has to make sure that they are of
- *	this migration and not of another that overlaps.
+ *	migrate_vma_setup(), to map what it migrates itself before
+ *	migrate_vma_finalize(): the MIGRATE events that carry its owner do not
+ *	count. They are of this migration, or of one that cannot get at these
+ *	pages, since they are locked.
  */
 struct smmu_inval_cookie {
 	u64 si;

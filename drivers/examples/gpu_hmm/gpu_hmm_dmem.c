@@ -26,8 +26,8 @@
  *
  * The address spaces that other files have on this GPU have the same owner, and
  * keep theirs as well: they lose them where ours are write-protected. One move
- * at a time is under way on a GPU, gpu_device.vms_lock, so that an event with our
- * owner is of this move.
+ * at a time is under way on a GPU, gpu_device.vms_lock, and no address space goes
+ * meanwhile.
  */
 #include <linux/bitmap.h>
 #include <linux/delay.h>
@@ -642,8 +642,13 @@ int gpu_dmem_migrate(struct gpu_vm *vm, struct gpu_hmm_migrate *arg)
 		ret = gpu_try_begin(&move->try, vm, at);
 		if (ret)
 			break;
-		ret = -ESRCH;
-		if (mmget_not_zero(vm->mm)) {
+		/* What is pending now would only be in the way later. */
+		ret = smmu_inval_interval_wait(move->try.ival, at,
+					       at | (GPU_LEAF_SIZE - 1));
+		gpu_try_look(&move->try);
+		if (!ret && !mmget_not_zero(vm->mm))
+			ret = -ESRCH;
+		if (!ret) {
 			ret = mmap_read_lock_killable(vm->mm);
 			if (!ret) {
 				ret = gpu_dmem_migrate_some(vm, move, at, end,
