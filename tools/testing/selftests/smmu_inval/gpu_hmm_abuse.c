@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,48 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gpu.h"
-#include "ktap.h"
+#include "check.h"
 
 #define MAX_TABLES	"/sys/module/smmu_inval_gpu_hmm/parameters/max_tables"
 #define BIG		(32UL << 20)
-
-static size_t page_size;
-static bool ok;
-static const char *skip;
-
-static __attribute__((format(printf, 1, 2))) void wrong(const char *fmt, ...)
-{
-	va_list args;
-
-	ok = false;
-	printf("# ");
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	printf("\n");
-}
-
-static char *map(size_t size)
-{
-	char *addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (addr == MAP_FAILED) {
-		perror("mmap");
-		exit(2);
-	}
-	return addr;
-}
-
-static int open_gpu(void)
-{
-	int fd = gpu_open();
-
-	if (fd < 0)
-		wrong("%s: %s", GPU_HMM_PATH, strerror(errno));
-	return fd;
-}
 
 /* The ioctl has to fail, and with this errno; 0 is for success. */
 static void expect(const char *what, int fd, unsigned long nr, void *arg,
@@ -225,12 +188,6 @@ static void bad_setup(void)
 	munmap(mem, page_size);
 }
 
-static void is(const char *what, long value, long expected)
-{
-	if (value != expected)
-		wrong("%s: %ld, and not %ld", what, value, expected);
-}
-
 /* How commands end that run into something. */
 static void bad_memory(void)
 {
@@ -269,19 +226,6 @@ static void bad_memory(void)
 	close(fd);
 	munmap(mem, 4 * page_size);
 	munmap(copy, 4 * page_size);
-}
-
-/* Anonymous memory of others, or of a file. */
-static char *map_shared(size_t size)
-{
-	char *addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (addr == MAP_FAILED) {
-		perror("mmap");
-		exit(2);
-	}
-	return addr;
 }
 
 static void bad_migrate(void)
@@ -699,10 +643,7 @@ static void tables_are_bounded(void)
 	is("max_tables=16384", set_max_tables("16384"), 0);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} tests[] = {
+static const struct test tests[] = {
 	{ "bad commands", bad_commands },
 	{ "bad arguments of the other ioctls", bad_others },
 	{ "bad arguments of SETUP", bad_setup },
@@ -722,23 +663,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	unsigned int i;
-
 	/* What exit_while_running() executes. */
 	if (argc == 2 && !strcmp(argv[1], "true"))
 		return 0;
-	page_size = sysconf(_SC_PAGESIZE);
-	ktap_plan(ARRAY_SIZE(tests));
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		ok = true;
-		skip = NULL;
-		/* Children must not print what is buffered again. */
-		fflush(stdout);
-		tests[i].run();
-		if (skip && ok)
-			ktap_result(true, "%s # SKIP %s", tests[i].name, skip);
-		else
-			ktap_result(ok, "%s", tests[i].name);
-	}
-	return ktap_exit();
+	return run_tests(tests, ARRAY_SIZE(tests));
 }
