@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of gpu_hmm_demo share.
+ * What the files of gpu_hmm_demo share, and gpu_hmm_stress uses.
  *
  * The oracle: memory is changed chunk by chunk, by the main thread only. A chunk
  * goes from step to step; each step says what the GPU may find. The main thread
@@ -95,6 +95,8 @@ void rewrite(struct chunk *c, bool by_gpu);
 void rewrite_as(struct chunk *c, unsigned int gen, bool by_gpu);
 bool verify_cpu(struct chunk *c);
 bool verify_gpu(struct chunk *c);
+/* The same by another file, of whichever GPU. */
+bool verify_gpu_by(int fd, struct chunk *c);
 void verify(struct chunk *c, bool gpu_first);
 void verify_all(void);
 void verify_counters(void);
@@ -115,6 +117,11 @@ struct phase {
 	/* Why what it did does not count, or NULL. */
 	const char *(*finish)(void);
 };
+
+/* A number in a file, behind @name if that is not NULL; -1 if there is none. */
+long get(const char *path, const char *name);
+int put(const char *path, const char *value);
+void must(int ret, const char *what);
 
 extern const struct phase phases[];
 extern const unsigned int nr_phases;

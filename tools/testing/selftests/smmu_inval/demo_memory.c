@@ -213,13 +213,13 @@ bool verify_cpu(struct chunk *c)
 	return true;
 }
 
-bool verify_gpu(struct chunk *c)
+bool verify_gpu_by(int fd, struct chunk *c)
 {
 	unsigned long at = atomic_load(&c->hi);
 	unsigned int page;
 	int err;
 
-	err = gpu_read(demo.fd, ENGINE_CHUNKS, c->addr, buffers[MAIN],
+	err = gpu_read(fd, ENGINE_CHUNKS, c->addr, buffers[MAIN],
 		       DATA_PAGES * page_size);
 	if (err) {
 		fail("the GPU cannot read chunk %u: %s", c->id, strerror(-err));
@@ -230,6 +230,11 @@ bool verify_gpu(struct chunk *c)
 				 buffers[MAIN] + page * page_words, "the GPU"))
 			return false;
 	return true;
+}
+
+bool verify_gpu(struct chunk *c)
+{
+	return verify_gpu_by(demo.fd, c);
 }
 
 /* Who comes first has to find it, without help from the other's fault. */

@@ -35,13 +35,13 @@ static struct chunk *chunk(unsigned int i)
 }
 
 /* After the call, errno is worth a look only if it failed. */
-static void must(int ret, const char *what)
+void must(int ret, const char *what)
 {
 	if (ret)
 		fail("%s: %s", what, strerror(errno));
 }
 
-static int put(const char *path, const char *value)
+int put(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY), ret;
 
@@ -52,8 +52,7 @@ static int put(const char *path, const char *value)
 	return ret;
 }
 
-/* The number in a file, or the one behind a name in it; -1 if there is none. */
-static long get(const char *path, const char *name)
+long get(const char *path, const char *name)
 {
 	static char text[16384];
 	int fd = open(path, O_RDONLY);
