@@ -22,6 +22,14 @@ demo: ## watch a driver follow a real process, coarse and precise side by side
 check: ## run all tests: lint, KUnit on each kernel, coverage, demo, Debian's kernels
 	@scripts/check
 
+measure: ## several devices at once, and faults beside invalidations: two tables a kernel
+	@scripts/install-packages demo
+	@scripts/measure
+
+stress: ## random changes of memory under the GPU: make stress TIME=60 [SEED=1] [FLAVOUR=uml-7.3-smp]
+	@scripts/install-packages check
+	@scripts/stress $(or $(FLAVOUR),uml-7.3-smp) $(or $(TIME),60) $(SEED)
+
 check-full: ## the same and more: x86_64 with KASAN, KCSAN, and PREEMPT_RT
 	@scripts/check --full
 
@@ -59,6 +67,6 @@ clean: ## remove what was built here and in the cache, but not what was download
 clean-cache: ## remove the whole cache; says what it would remove, unless FORCE=1
 	@scripts/clean --cache
 
-.PHONY: help demo check check-full check-lint check-kunit check-coverage \
+.PHONY: help demo measure stress check check-full check-lint check-kunit check-coverage \
 	check-demo check-debian check-hmm modules install-in-tree clean clean-cache \
 	$(FLAVOURS:%=check-kunit-%)
