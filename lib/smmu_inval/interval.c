@@ -141,9 +141,10 @@ static void records_settle(struct smmu_inval_interval *ival,
 	if (!ival->settled || !ival->seq)
 		return;
 	newest = record_at(ival, 0)->mm_seq;
-	/* Pairs with the acquire in smmu_inval_interval_read_begin(). */
-	if (seq_after(mm_seq, newest) && seq_after(newest, ival->quiet))
+	if (seq_after(mm_seq, newest) && seq_after(newest, ival->quiet)) {
+		/* Pairs with the acquire in smmu_inval_interval_read_begin(). */
 		smp_store_release(&ival->quiet, newest);
+	}
 }
 
 static void record_add(struct smmu_inval_interval *ival, u64 start, u64 last,
