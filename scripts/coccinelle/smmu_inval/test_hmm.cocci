@@ -49,14 +49,14 @@ typedef bool;
  };
 
 @depends on patch@
-symbol dmirror_min_ops;
+symbol dmirror_min_ops, dmirror_mrn_ops;
 @@
 
 -static const struct mmu_interval_notifier_ops dmirror_min_ops;
 +static const struct smmu_inval_ops dmirror_min_ops;
 
 @depends on patch@
-symbol dmirror, ret;
+symbol dmirror, ret, current;
 @@
 
  dmirror_fops_open(...)
@@ -124,8 +124,46 @@ symbol dmirror, ret;
 // What core mm calls
 
 @depends on patch@
+@@
+
++static void dmirror_unmap_page(struct dmirror *dmirror, unsigned long addr)
++{
++	unsigned long pfn = addr >> PAGE_SHIFT;
++
++	/* The page is about to be copied: the device has to let go of it. */
++	guard(mutex)(&dmirror->mutex);
++	CLASS(smmu_inval_batch, batch)(&dmirror->si);
++
++	if (xa_erase(&dmirror->pt, pfn))
++		smmu_inval_changed(&batch, addr, addr + PAGE_SIZE - 1,
++				   SMMU_INVAL_MIGRATE);
++}
++
+ static int dmirror_do_fault(struct dmirror *dmirror, struct hmm_range *range)
+ {
+ 	...
+ }
+
+@depends on patch@
+@@
+
++static void dmirror_flush(struct smmu_inval *si,
++			  const struct smmu_inval_flush *flush)
++{
++	struct dmirror *dmirror = container_of(si, struct dmirror, si);
++
++	/* No TLB: each access goes through the XArray, with this held. */
++	lockdep_assert_held(&dmirror->mutex);
++}
++
+ static int dmirror_do_fault(struct dmirror *dmirror, struct hmm_range *range)
+ {
+ 	...
+ }
+
+@depends on patch@
 iterator name xa_for_each_range;
-expression pt, pfn, entry;
+expression table, pfn, entry;
 symbol start, end;
 @@
 
@@ -136,13 +174,13 @@ symbol start, end;
  {
 +	struct dmirror *dmirror = container_of(si, struct dmirror, si);
  	...
- 	xa_for_each_range(pt, pfn, entry,
+ 	xa_for_each_range(table, pfn, entry,
 -			  start >> PAGE_SHIFT, end >> PAGE_SHIFT)
--		xa_erase(pt, pfn);
+-		xa_erase(table, pfn);
 +			  span->start >> PAGE_SHIFT, span->last >> PAGE_SHIFT) {
 +		u64 addr = (u64)pfn << PAGE_SHIFT;
 +
-+		xa_erase(pt, pfn);
++		xa_erase(table, pfn);
 +		smmu_inval_changed(batch, addr, addr + PAGE_SIZE - 1,
 +				   __ffs(span->events));
 +	}
@@ -150,26 +188,6 @@ symbol start, end;
 
 @depends on patch@
 @@
-
-+static void dmirror_flush(struct smmu_inval *si,
-+			  const struct smmu_inval_flush *flush)
-+{
-+	/*
-+	 * There is no TLB: each access of the device goes through the XArray,
-+	 * with the mutex held.
-+	 */
-+}
-+
-+/* The driver's own: before it copies a page that it moves. */
-+static void dmirror_unmap_page(struct dmirror *dmirror, unsigned long addr)
-+{
-+	guard(mutex)(&dmirror->mutex);
-+	CLASS(smmu_inval_batch, batch)(&dmirror->si);
-+
-+	if (xa_erase(&dmirror->pt, addr >> PAGE_SHIFT))
-+		smmu_inval_changed(&batch, addr, addr + PAGE_SIZE - 1,
-+				   SMMU_INVAL_MIGRATE);
-+}
 
 -static bool dmirror_interval_invalidate(...)
 -{
@@ -201,21 +219,22 @@ symbol start, end;
 // Faults
 
 @depends on patch@
-symbol range;
+symbol range, out, true;
 @@
 
  dmirror_range_fault(...)
  {
++	struct smmu_inval_interval *ival = &dmirror->interval;
++	u64 last = range->end - 1;
 +	struct smmu_inval_cookie cookie;
  	...
  	while (true) {
  		...
 -		range->notifier_seq = mmu_interval_read_begin(range->notifier);
-+		ret = smmu_inval_interval_wait(&dmirror->interval,
-+					       range->start, range->end - 1);
++		ret = smmu_inval_interval_wait(ival, range->start, last);
 +		if (ret)
 +			goto out;
-+		cookie = smmu_inval_interval_read_begin(&dmirror->interval);
++		cookie = smmu_inval_interval_read_begin(ival);
  		...
 -		if (ret) {
 -			if (ret == -EBUSY)
@@ -226,9 +245,8 @@ symbol range;
  		...
 -		if (mmu_interval_read_retry(range->notifier,
 -					    range->notifier_seq)) {
-+		if (smmu_inval_interval_read_retry(&dmirror->interval, cookie,
-+						   range->start,
-+						   range->end - 1)) {
++		if (smmu_inval_interval_read_retry(ival, cookie,
++						   range->start, last)) {
  			...
  		}
  		...
@@ -243,6 +261,8 @@ symbol timeout;
  dmirror_range_fault_unlocked(...)
  {
 +	unsigned long deadline = jiffies + timeout;
++	struct smmu_inval_interval *ival = &dmirror->interval;
++	u64 last = range->end - 1;
 +	struct smmu_inval_cookie cookie;
  	...
  	while (true) {
@@ -252,18 +272,16 @@ symbol timeout;
 +			goto out;
 +		}
 +
-+		ret = smmu_inval_interval_wait(&dmirror->interval,
-+					       range->start, range->end - 1);
++		ret = smmu_inval_interval_wait(ival, range->start, last);
 +		if (ret)
 +			goto out;
-+		cookie = smmu_inval_interval_read_begin(&dmirror->interval);
++		cookie = smmu_inval_interval_read_begin(ival);
  		ret = hmm_range_fault_unlocked_timeout(range, timeout);
  		...
 -		if (mmu_interval_read_retry(range->notifier,
 -					    range->notifier_seq)) {
-+		if (smmu_inval_interval_read_retry(&dmirror->interval, cookie,
-+						   range->start,
-+						   range->end - 1)) {
++		if (smmu_inval_interval_read_retry(ival, cookie,
++						   range->start, last)) {
  			...
  		}
  		...
@@ -281,13 +299,14 @@ identifier range_of;
  };
 
 @depends on patch@
-symbol notifier, i, n;
+symbol notifier, mm;
 @@
 
  dmirror_range_snapshot(...)
  {
  	...
 -	struct dmirror_interval notifier;
++	u64 last = range->end - 1;
 +	struct smmu_inval_interval interval;
 +	struct smmu_inval_cookie cookie;
  	...
@@ -298,8 +317,7 @@ symbol notifier, i, n;
 -			range->start, range->end - range->start,
 -			&dmirror_mrn_ops);
 +	ret = smmu_inval_interval_insert(&interval, &dmirror->si, mm,
-+					 range->start, range->end - 1,
-+					 DMIRROR_RECORDS);
++					 range->start, last, DMIRROR_RECORDS);
  	if (ret)
  		return ret;
 +	range->notifier = smmu_inval_interval_notifier(&interval);
@@ -307,8 +325,7 @@ symbol notifier, i, n;
  	while (true) {
  		...
 -		range->notifier_seq = mmu_interval_read_begin(range->notifier);
-+		ret = smmu_inval_interval_wait(&interval, range->start,
-+					       range->end - 1);
++		ret = smmu_inval_interval_wait(&interval, range->start, last);
 +		if (ret)
 +			goto out;
 +		cookie = smmu_inval_interval_read_begin(&interval);
@@ -323,8 +340,7 @@ symbol notifier, i, n;
 -		if (mmu_interval_read_retry(range->notifier,
 -					    range->notifier_seq)) {
 +		if (smmu_inval_interval_read_retry(&interval, cookie,
-+						   range->start,
-+						   range->end - 1)) {
++						   range->start, last)) {
  			...
  		}
  		...
@@ -338,7 +354,7 @@ symbol notifier, i, n;
 // Migration by the driver itself
 
 @depends on patch@
-symbol addr;
+symbol addr, page;
 @@
 
  dmirror_devmem_fault_alloc_and_copy(...)
@@ -406,7 +422,7 @@ symbol args, src, dst;
  	...
  	mutex_lock(&dmirror->mutex);
 +	if (smmu_inval_interval_read_retry(&dmirror->interval, cookie, addr,
-+					   addr + PAGE_SIZE - 1)) {
++					   addr | ~PAGE_MASK)) {
 +		mutex_unlock(&dmirror->mutex);
 +		return -EAGAIN;
 +	}
@@ -414,7 +430,7 @@ symbol args, src, dst;
  }
 
 @exclusive_page depends on patch@
-symbol cmd, mm, page, folio;
+symbol cmd, folio;
 @@
 
 +static int dmirror_exclusive_page(struct dmirror *dmirror, unsigned long addr)
@@ -460,21 +476,21 @@ symbol cmd, mm, page, folio;
  {
  	...
 -	mmap_read_lock(mm);
--	for (addr = start; !ret && addr < end; addr += PAGE_SIZE) {
+ 	for (addr = start; !ret && addr < end; addr += PAGE_SIZE) {
 -		struct folio *folio;
 -		struct page *page;
 -		...
--	}
--	mmap_read_unlock(mm);
-+	for (addr = start; !ret && addr < end; addr += PAGE_SIZE)
++		/* Without mmap_lock, since that may wait. */
 +		ret = dmirror_exclusive_page(dmirror, addr);
+ 	}
+-	mmap_read_unlock(mm);
  	...
  }
 
 // and in ranges before
 
 @depends on patch@
-symbol pages, pfn;
+symbol pages;
 @@
 
  static int dmirror_atomic_map(unsigned long start, unsigned long end,
@@ -547,15 +563,16 @@ symbol next, mapped;
  {
  	...
 -	mmap_read_lock(mm);
--	for (addr = start; addr < end; addr = next) {
+ 	for (addr = start; addr < end; addr = next) {
 -		unsigned long mapped = 0;
 -		...
--	}
--	mmap_read_unlock(mm);
-+	for (addr = start; !ret && addr < end; addr = next) {
 +		next = min(end, addr + (ARRAY_SIZE(pages) << PAGE_SHIFT));
++		/* Without mmap_lock, since that may wait. */
 +		ret = dmirror_exclusive_range(dmirror, addr, next, pages);
-+	}
++		if (ret)
++			break;
+ 	}
+-	mmap_read_unlock(mm);
  	mmput(mm);
 +	if (ret)
 +		return ret;
