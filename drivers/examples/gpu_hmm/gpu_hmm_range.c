@@ -29,9 +29,10 @@
 #include "gpu_hmm.h"
 
 /* How many invalidations a fault can tell apart, see smmu_inval_interval. */
-#define GPU_RANGE_RECORDS	16
+#define GPU_RANGE_RECORDS	64
 
 static struct kmem_cache *gpu_range_cache;
+static struct workqueue_struct *gpu_range_wq;
 
 static struct gpu_range *to_range(struct interval_tree_node *node)
 {
@@ -126,7 +127,7 @@ struct gpu_range *gpu_range_get(struct gpu_vm *vm, u64 addr)
 		kref_get(&new->ref);
 		/* It may have been told before it could be found. */
 		new->unmapped = true;
-		queue_work(system_unbound_wq, &vm->gc_work);
+		queue_work(gpu_range_wq, &vm->gc_work);
 		return new;
 	}
 	gpu_range_put(new);
@@ -150,7 +151,7 @@ void gpu_ranges_unmapped(struct gpu_vm *vm, u64 start, u64 last)
 		return;
 	for (; node; node = interval_tree_iter_next(node, start, last))
 		to_range(node)->unmapped = true;
-	queue_work(system_unbound_wq, &vm->gc_work);
+	queue_work(gpu_range_wq, &vm->gc_work);
 }
 
 /* The next range that has to be looked at, with a reference, or NULL. */
@@ -264,7 +265,14 @@ void gpu_ranges_fini(struct gpu_vm *vm)
 int gpu_ranges_module_init(void)
 {
 	gpu_range_cache = KMEM_CACHE(gpu_range, 0);
-	return gpu_range_cache ? 0 : -ENOMEM;
+	if (!gpu_range_cache)
+		return -ENOMEM;
+	gpu_range_wq = alloc_workqueue("gpu_hmm", WQ_UNBOUND, 0);
+	if (!gpu_range_wq) {
+		kmem_cache_destroy(gpu_range_cache);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
@@ -274,5 +282,6 @@ int gpu_ranges_module_init(void)
  */
 void gpu_ranges_module_exit(void)
 {
+	destroy_workqueue(gpu_range_wq);
 	kmem_cache_destroy(gpu_range_cache);
 }
