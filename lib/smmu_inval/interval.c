@@ -204,11 +204,12 @@ static enum smmu_inval_hit records_hit(const struct smmu_inval_interval *ival,
 
 /* What a fault that begins now would have to wait for. */
 static enum smmu_inval_hit pending_hit(const struct smmu_inval_interval *ival,
-				       u64 start, u64 last)
+				       u64 start, u64 last, bool own)
 {
 	struct smmu_inval_cookie now = {
 		.quiet = ival->quiet,
 		.settled = ival->settled,
+		.own = own,
 	};
 
 	return records_hit(ival, now, start, last);
@@ -496,7 +497,7 @@ bool smmu_inval_interval_read_retry(struct smmu_inval_interval *ival,
 	smmu_inval_count(si, checks, 1);
 	hit = records_hit(ival, cookie, start, last);
 	if (hit != SMMU_INVAL_MISS &&
-	    pending_hit(ival, start, last) != SMMU_INVAL_MISS)
+	    pending_hit(ival, start, last, false) != SMMU_INVAL_MISS)
 		pending = hit;
 	return smmu_inval_count_retry(si, pending, hit, start, last);
 }
@@ -507,7 +508,8 @@ void smmu_inval_interval_assert_may_install(struct smmu_inval_interval *ival,
 					    u64 start, u64 last)
 {
 	smmu_inval_assert_may_install(ival->si, start, last);
-	if (ival->dead || pending_hit(ival, start, last) == SMMU_INVAL_HIT)
+	/* Who installs may be who migrates: cookie.own. */
+	if (ival->dead || pending_hit(ival, start, last, true) == SMMU_INVAL_HIT)
 		smmu_inval_misuse(ival->si, "installed into a pending range",
 				  start, last, SMMU_INVAL_NR_EVENTS);
 }
@@ -561,7 +563,7 @@ int smmu_inval_interval_wait(struct smmu_inval_interval *ival,
 	smmu_inval_lock(si, &flags);
 	dead = ival->dead || si->dead;
 	own = smmu_inval_wait_prepare(si, &waiter, start, last);
-	pending = pending_hit(ival, start, last) != SMMU_INVAL_MISS;
+	pending = pending_hit(ival, start, last, false) != SMMU_INVAL_MISS;
 	smmu_inval_unlock(si, flags);
 
 	if (own) {

@@ -36,6 +36,7 @@ void ranges_reaped(void);
 
 /* features_memory.c */
 void memory_there_and_back(void);
+void memory_is_mapped(void);
 void memory_cpu_fault(void);
 void memory_partial_unmap(void);
 void memory_fork(void);

@@ -124,6 +124,7 @@ static const struct test tests[] = {
 	{ "ranges of a process that is gone", ranges_file_outlives },
 	{ "ranges of a process that is reaped", ranges_reaped },
 	{ "device memory: there and back", memory_there_and_back },
+	{ "device memory: mapped when it has moved", memory_is_mapped },
 	{ "device memory: the CPU takes it back", memory_cpu_fault },
 	{ "device memory: a part is unmapped", memory_partial_unmap },
 	{ "device memory: fork", memory_fork },
