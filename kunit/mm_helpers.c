@@ -553,6 +553,7 @@ static void mm_dev_zap(struct smmu_inval *si, struct smmu_inval_batch *batch,
 	unsigned int i, end;
 
 	dev->zaps[event]++;
+	dev->yields += smmu_inval_may_yield(batch);
 	if (dev->zap_hook)
 		dev->zap_hook(dev, span);
 	if (!mm_dev_clip(dev, span->start, span->last, &i, &end))
@@ -570,6 +571,7 @@ static void mm_dev_wrprotect(struct smmu_inval *si,
 	unsigned int i, end;
 
 	dev->wrprotects[event]++;
+	dev->yields += smmu_inval_may_yield(batch);
 	if (!mm_dev_clip(dev, span->start, span->last, &i, &end))
 		return;
 	for (; i < end; i++)
@@ -583,6 +585,7 @@ static void mm_dev_decide(struct smmu_inval *si, struct smmu_inval_batch *batch,
 	unsigned int i, end;
 
 	dev->decides++;
+	dev->yields += smmu_inval_may_yield(batch);
 	if (!mm_dev_clip(dev, look->start, look->last, &i, &end))
 		return;
 	for (; i < end; i++) {

@@ -278,6 +278,7 @@ struct mm_pte {
  * @zapped: pages zapped, by event
  * @wrprotected: pages write-protected, by event
  * @zaps: calls of the operations, by event
+ * @yields: those that were allowed to yield
  * @wrprotects: calls
  * @decides: calls
  * @released: calls
@@ -333,6 +334,7 @@ struct mm_dev {
 	unsigned int zaps[SMMU_INVAL_NR_EVENTS];
 	unsigned int wrprotects[SMMU_INVAL_NR_EVENTS];
 	unsigned int decides;
+	unsigned int yields;
 	unsigned int released;
 	unsigned int freed;
 	unsigned int retries;

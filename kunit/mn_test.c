@@ -565,6 +565,8 @@ static void mn_nonblock(struct kunit *test)
 	mmap_read_lock(rig.mm);
 	KUNIT_EXPECT_EQ(test, mmu_notifier_invalidate_range_start_nonblock(&range),
 			0);
+	KUNIT_EXPECT_EQ(test, rig.dev->zaps[SMMU_INVAL_CLEAR], 1);
+	KUNIT_EXPECT_EQ(test, rig.dev->yields, 0);
 	KUNIT_EXPECT_FALSE(test, mm_dev_reaches(rig.dev, 0, false));
 	KUNIT_EXPECT_TRUE(test, mm_dev_pending(rig.dev, 0));
 	mmu_notifier_invalidate_range_end(&range);
@@ -581,6 +583,21 @@ static void mn_nonblock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refuser.refused, 1);
 	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 1));
 	mmu_notifier_unregister(&refuser.mn, rig.mm);
+}
+
+/* Whoever may block may yield: at start, at end, and when all is over. */
+static void mn_may_yield(struct kunit *test)
+{
+	struct mn_rig rig = mn_rig(test, &mm_dev_ops, NULL);
+
+	KUNIT_ASSERT_EQ(test, vm_munmap(rig.base, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, rig.dev->yields, 1);
+	KUNIT_ASSERT_EQ(test, rig_mprotect(&rig, 1, 1, PROT_READ), 0);
+	KUNIT_EXPECT_EQ(test, rig.dev->decides, 1);
+	KUNIT_EXPECT_EQ(test, rig.dev->yields, 2);
+	mm_dev_unbind(rig.dev);
+	KUNIT_EXPECT_EQ(test, rig.dev->zaps[SMMU_INVAL_RELEASE], 1);
+	KUNIT_EXPECT_EQ(test, rig.dev->yields, 3);
 }
 
 /* Addresses. */
@@ -1390,6 +1407,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_nested),
 	KUNIT_CASE(mn_overflow),
 	KUNIT_CASE(mn_nonblock),
+	KUNIT_CASE(mn_may_yield),
 	KUNIT_CASE(mn_clamps_soft_dirty),
 	KUNIT_CASE(mn_outside),
 	KUNIT_CASE(mn_add_ranges),

@@ -379,10 +379,55 @@ static void pending_hint(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, smmu_inval_retry_hint(&dev->si, cookie, 49, 60));
 	KUNIT_EXPECT_FALSE(test, smmu_inval_retry_hint(&dev->si, cookie, 0, 9));
 	KUNIT_EXPECT_FALSE(test, smmu_inval_retry_hint(&dev->si, cookie, 50, 60));
+	/* Exact as long as the ranges are inside of the instance, */
+	KUNIT_EXPECT_FALSE(test, smmu_inval_retry_hint(&dev->si, cookie, 20, 39));
+	smmu_inval_set_coarse(&dev->si, true);
+	KUNIT_EXPECT_TRUE(test, smmu_inval_retry_hint(&dev->si, cookie, 20, 39));
+	smmu_inval_set_coarse(&dev->si, false);
+	/* and a hull when they are not. */
+	test_add(dev, token, 60, 60);
+	test_add(dev, token, 62, 62);
+	KUNIT_EXPECT_FALSE(test, smmu_inval_retry_hint(&dev->si, cookie, 61, 61));
+	test_add(dev, token, 64, 64);
+	KUNIT_EXPECT_TRUE(test, smmu_inval_retry_hint(&dev->si, cookie, 61, 61));
+	KUNIT_EXPECT_FALSE(test, smmu_inval_retry_hint(&dev->si, cookie, 65, 65));
 	test_end(dev, token);
 	cookie = smmu_inval_read_begin(&dev->si);
 	KUNIT_EXPECT_FALSE(test, smmu_inval_retry_hint(&dev->si, cookie, 0,
 						       TEST_UNITS - 1));
+}
+
+static bool is_pending(struct test_dev *dev, u64 start, u64 last)
+{
+	guard(test_dev)(dev);
+	return smmu_inval_is_pending(&dev->si, start, last);
+}
+
+/* I3, for what is installed without a fault: exact, and nothing is counted. */
+static void pending_asked(struct kunit *test)
+{
+	struct test_dev *dev = pending_dev(test, 2);
+	struct smmu_inval_token *token;
+	struct smmu_inval_stats stats;
+
+	KUNIT_EXPECT_FALSE(test, is_pending(dev, 0, U64_MAX));
+	token = test_begin(dev, 10, 19);
+	test_add(dev, token, 40, 49);
+	KUNIT_EXPECT_FALSE(test, is_pending(dev, 0, 9));
+	KUNIT_EXPECT_TRUE(test, is_pending(dev, 0, 10));
+	KUNIT_EXPECT_TRUE(test, is_pending(dev, 19, 19));
+	KUNIT_EXPECT_FALSE(test, is_pending(dev, 20, 39));
+	KUNIT_EXPECT_TRUE(test, is_pending(dev, 0, U64_MAX));
+	smmu_inval_set_coarse(&dev->si, true);
+	KUNIT_EXPECT_TRUE(test, is_pending(dev, 20, 39));
+	smmu_inval_set_coarse(&dev->si, false);
+	test_end(dev, token);
+	KUNIT_EXPECT_FALSE(test, is_pending(dev, 0, U64_MAX));
+	smmu_inval_get_stats(&dev->si, &stats);
+	KUNIT_EXPECT_EQ(test, stats.checks, 0);
+	KUNIT_EXPECT_EQ(test, stats.retries_pending, 0);
+	smmu_inval_shutdown(&dev->si);
+	KUNIT_EXPECT_TRUE(test, is_pending(dev, 20, 20));
 }
 
 KUNIT_ARRAY_PARAM(test_lock, test_locks, test_lock_desc);
@@ -398,6 +443,7 @@ static struct kunit_case pending_cases[] = {
 	KUNIT_CASE_PARAM(pending_more_than_tokens, test_lock_gen_params),
 	KUNIT_CASE_PARAM(pending_no_range, test_lock_gen_params),
 	KUNIT_CASE_PARAM(pending_hint, test_lock_gen_params),
+	KUNIT_CASE_PARAM(pending_asked, test_lock_gen_params),
 	{}
 };
 

@@ -115,8 +115,9 @@ struct smmu_inval_ops {
 	/**
 	 * @zap: remove the translations of @span, and report what was removed
 	 * with smmu_inval_changed(). Lock held; the bindings flush @batch
-	 * before they drop it. Before the driver itself yields the lock it
-	 * calls smmu_inval_batch_flush(). Must not sleep for memory.
+	 * before they drop it. A driver may yield the lock in the middle if
+	 * smmu_inval_may_yield() says so, and calls smmu_inval_batch_flush()
+	 * before. Must not sleep for memory.
 	 */
 	void (*zap)(struct smmu_inval *si, struct smmu_inval_batch *batch,
 		    const struct smmu_inval_span *span);
@@ -467,6 +468,7 @@ struct smmu_inval_batch {
 	struct llist_node *tables;
 	unsigned int nr;
 	bool all;
+	bool may_yield;
 	/* One more than it keeps: a new span goes in first, then two join. */
 	struct smmu_inval_span spans[SMMU_INVAL_BATCH_SPANS + 1];
 };
@@ -499,6 +501,23 @@ static inline void smmu_inval_batch_flush(struct smmu_inval_batch *batch)
 		__smmu_inval_batch_flush(batch);
 }
 
+/**
+ * smmu_inval_may_yield() - may a walk drop the driver's lock, and sleep?
+ * @batch: of this lock section
+ *
+ * For @ops->zap, @ops->wrprotect and @ops->decide of a long walk. What the
+ * invalidation covers stays pending meanwhile, so that nothing is installed
+ * behind the walk. The walk calls smmu_inval_batch_flush() before (I2), and
+ * takes the lock again, exclusively.
+ *
+ * Context: any.
+ * Return: true in a blockable callback of the start and end binding.
+ */
+static inline bool smmu_inval_may_yield(const struct smmu_inval_batch *batch)
+{
+	return batch->may_yield;
+}
+
 /* By hand, since DEFINE_CLASS() gives the destructor a copy of the object. */
 typedef struct smmu_inval_batch class_smmu_inval_batch_t;
 
@@ -513,6 +532,7 @@ class_smmu_inval_batch_constructor(struct smmu_inval *si)
 	batch.tables = NULL;
 	batch.nr = 0;
 	batch.all = false;
+	batch.may_yield = false;
 	return batch;
 }
 
@@ -542,6 +562,7 @@ bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
 			     u64 start, u64 last);
 bool smmu_inval_retry_hint(const struct smmu_inval *si, u64 cookie,
 			   u64 start, u64 last);
+bool smmu_inval_is_pending(const struct smmu_inval *si, u64 start, u64 last);
 
 /**
  * smmu_inval_read_begin() - start a fault

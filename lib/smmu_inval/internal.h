@@ -104,6 +104,7 @@ smmu_inval_find_keyed(struct smmu_inval *si, enum smmu_inval_event event,
 		      unsigned long hva_end);
 enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
 					   u64 start, u64 last);
+bool smmu_inval_pending_hint(const struct smmu_inval *si, u64 start, u64 last);
 void smmu_inval_pending_close(struct smmu_inval *si);
 
 /* history.c */
@@ -116,7 +117,6 @@ enum smmu_inval_hit smmu_inval_history_hit(struct smmu_inval *si, u64 cookie,
 
 /* retry.c */
 
-bool smmu_inval_blocked(const struct smmu_inval *si, u64 start, u64 last);
 bool smmu_inval_count_retry(struct smmu_inval *si, enum smmu_inval_hit pending,
 			    enum smmu_inval_hit done, u64 start, u64 last);
 

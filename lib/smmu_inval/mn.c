@@ -138,7 +138,8 @@ static int mn_start(struct mmu_notifier *mn,
 	if (token_covers(si, token)) {
 		CLASS(smmu_inval_batch, batch)(si);
 
-		if (mmu_notifier_range_blockable(range))
+		batch.may_yield = mmu_notifier_range_blockable(range);
+		if (batch.may_yield)
 			smmu_inval_batch_defer(&batch, &drain);
 		if (action == SMMU_INVAL_DECIDE) {
 			/* Unnamed ones are always decided about at end. */
@@ -198,6 +199,7 @@ static void mn_decide(struct smmu_inval *si, enum smmu_inval_event event,
 		CLASS(smmu_inval_batch, batch)(si);
 
 		smmu_inval_look(&look, range->mm, addr, span.last);
+		batch.may_yield = mmu_notifier_range_blockable(range);
 		smmu_inval_lock(si, &flags);
 		smmu_inval_batch_defer(&batch, &drain);
 		si->ops->decide(si, &batch, &look);
@@ -256,6 +258,7 @@ static void zap_all(struct smmu_inval *si)
 	if (si->ops->zap) {
 		CLASS(smmu_inval_batch, batch)(si);
 
+		batch.may_yield = true;
 		smmu_inval_batch_defer(&batch, &drain);
 		si->ops->zap(si, &batch, &span);
 		smmu_inval_batch_flush(&batch);

@@ -124,7 +124,7 @@ static struct smmu_inval_range *range_alloc(struct smmu_inval *si)
 		return NULL;
 	if (free) {
 		slot = __ffs(free);
-		si->slots_used |= BIT(slot);
+		WRITE_ONCE(si->slots_used, si->slots_used | BIT(slot));
 		return &si->slots[slot];
 	}
 	range = si->free_nodes;
@@ -141,7 +141,8 @@ static bool range_is_slot(struct smmu_inval *si, struct smmu_inval_range *range)
 static void range_free(struct smmu_inval *si, struct smmu_inval_range *range)
 {
 	if (range_is_slot(si, range)) {
-		si->slots_used &= ~BIT(range - si->slots);
+		WRITE_ONCE(si->slots_used,
+			   si->slots_used & ~BIT(range - si->slots));
 	} else {
 		interval_tree_remove(&range->it, &si->tree);
 		range->next = si->free_nodes;
@@ -330,8 +331,8 @@ void smmu_inval_add(struct smmu_inval *si, struct smmu_inval_token *token,
 		overflow_grow(si, start, last);
 		return;
 	}
-	range->it.start = start;
-	range->it.last = last;
+	WRITE_ONCE(range->it.start, start);
+	WRITE_ONCE(range->it.last, last);
 	range->next = token->ranges;
 	token->ranges = range;
 	if (!range_is_slot(si, range))
@@ -442,6 +443,25 @@ enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
 				si->overflow.last))
 		return SMMU_INVAL_MAYBE;
 	return SMMU_INVAL_MISS;
+}
+
+/*
+ * The same without the lock: both answers may be wrong. Only if more is pending
+ * than the slots hold, the hull is all that can be looked at.
+ */
+bool smmu_inval_pending_hint(const struct smmu_inval *si, u64 start, u64 last)
+{
+	unsigned long used = READ_ONCE(si->slots_used);
+	unsigned int slot;
+
+	if (READ_ONCE(si->nr_pending) > hweight_long(used))
+		return true;
+	for_each_set_bit(slot, &used, SMMU_INVAL_SLOTS)
+		if (smmu_inval_overlaps(start, last,
+					READ_ONCE(si->slots[slot].it.start),
+					READ_ONCE(si->slots[slot].it.last)))
+			return true;
+	return false;
 }
 
 /* Nothing may be installed any more, anywhere, for ever. */

@@ -28,13 +28,33 @@ static bool hull_hit(const struct smmu_inval *si, u64 start, u64 last)
 				   READ_ONCE(si->hull_last));
 }
 
-/* Would a fault that began now have to wait? The lock is held. */
-bool smmu_inval_blocked(const struct smmu_inval *si, u64 start, u64 last)
+/**
+ * smmu_inval_is_pending() - is an invalidation open that overlaps?
+ * @si: the instance
+ * @start: first unit
+ * @last: its last unit, inclusive
+ *
+ * For code that installs, without a fault, what it derives under the driver's
+ * lock from translations that are there: huge pages made of small ones,
+ * neighbours that are mapped along. A fault asks smmu_inval_read_retry(), which
+ * knows what completed, too; this one counts nothing. What the interval binding
+ * records is not known here.
+ *
+ * Context: the driver's lock held, at least shared.
+ * Return: true if nothing may be installed there now (I3).
+ */
+bool smmu_inval_is_pending(const struct smmu_inval *si, u64 start, u64 last)
 {
+	smmu_inval_assert_held(si);
+	if (!si->nr_pending)
+		return false;
+	if (si->dead)
+		return true;
 	if (smmu_inval_is_coarse(si))
 		return hull_hit(si, start, last);
 	return smmu_inval_pending_hit(si, start, last) != SMMU_INVAL_MISS;
 }
+EXPORT_SYMBOL_GPL(smmu_inval_is_pending);
 
 /* Count a retry by its cause; says whether there is one. */
 bool smmu_inval_count_retry(struct smmu_inval *si, enum smmu_inval_hit pending,
@@ -94,8 +114,9 @@ EXPORT_SYMBOL_GPL(__smmu_inval_read_retry);
  * @last: its last unit, inclusive
  *
  * For a fault that wants to know, before it does something expensive, whether
- * that is for nothing. It reads a hull and a counter, never a tree, and both
- * answers may be wrong: only smmu_inval_read_retry() decides.
+ * that is for nothing. It reads a counter, and the few ranges that are inside
+ * of the instance or else their hull, never a tree. Both answers may be wrong:
+ * only smmu_inval_read_retry() decides.
  *
  * Context: any; takes no lock.
  * Return: true if a retry is likely.
@@ -103,7 +124,10 @@ EXPORT_SYMBOL_GPL(__smmu_inval_read_retry);
 bool smmu_inval_retry_hint(const struct smmu_inval *si, u64 cookie,
 			   u64 start, u64 last)
 {
-	return hull_hit(si, start, last) ||
-	       READ_ONCE(si->seq) - cookie > si->cfg.nr_history;
+	if (READ_ONCE(si->seq) - cookie > si->cfg.nr_history)
+		return true;
+	return hull_hit(si, start, last) &&
+	       (smmu_inval_is_coarse(si) ||
+		smmu_inval_pending_hint(si, start, last));
 }
 EXPORT_SYMBOL_GPL(smmu_inval_retry_hint);

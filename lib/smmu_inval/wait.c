@@ -42,7 +42,7 @@ void smmu_inval_wake(struct smmu_inval *si)
 	raw_spin_lock_irqsave(&si->wait_lock, flags);
 	list_for_each_entry_safe(waiter, next, &si->waiters, list) {
 		if (!si->dead &&
-		    smmu_inval_blocked(si, waiter->start, waiter->last))
+		    smmu_inval_is_pending(si, waiter->start, waiter->last))
 			continue;
 		/* Its stack is not ours any more after complete(). */
 		list_del_init(&waiter->list);
@@ -71,7 +71,7 @@ bool smmu_inval_wait_prepare(struct smmu_inval *si,
 	unsigned long flags;
 
 	smmu_inval_assert_held(si);
-	if (si->dead || !smmu_inval_blocked(si, start, last))
+	if (si->dead || !smmu_inval_is_pending(si, start, last))
 		return false;
 	waiter->si = si;
 	waiter->start = start;
