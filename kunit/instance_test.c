@@ -11,7 +11,7 @@ static void no_name(struct smmu_inval_config *cfg)
 	cfg->name = NULL;
 }
 
-static void empty_name(struct smmu_inval_config *cfg)
+static void name_empty(struct smmu_inval_config *cfg)
 {
 	cfg->name = "";
 }
@@ -91,7 +91,7 @@ static void instance_bad_config(struct kunit *test)
 		void (*spoil)(struct smmu_inval_config *cfg);
 	} mistakes[] = {
 #define MISTAKE(how) { #how, how }
-		MISTAKE(no_name), MISTAKE(empty_name), MISTAKE(no_lock),
+		MISTAKE(no_name), MISTAKE(name_empty), MISTAKE(no_lock),
 		MISTAKE(no_lock_kind), MISTAKE(lock_left_out),
 		MISTAKE(inverted_space), MISTAKE(wrapped_space),
 		MISTAKE(huge_page_shift), MISTAKE(too_many_ranges),

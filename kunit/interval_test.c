@@ -288,6 +288,23 @@ static void ival_overflow(struct kunit *test)
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
+/*
+ * A later sequence of the mm says that what is recorded is over. So changes on
+ * both sides of a page never grow into a hull around it, though no fault ever
+ * waits for the mm to be quiet.
+ */
+static void ival_settles(struct kunit *test)
+{
+	struct ival_rig rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops, NULL);
+	unsigned int i;
+
+	for (i = 0; i < 3 * 8; i++)
+		KUNIT_EXPECT_EQ(test, rig_zap(&rig, i % 2 ? PAGES - 1 : 0, 1),
+				0);
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, overflow_pending), 0);
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, HALF));
+}
+
 /* I4: more completions than the ring remembers are an extra retry. */
 static void ival_history_overflow(struct kunit *test)
 {
@@ -968,6 +985,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_cookie_of_pending),
 	KUNIT_CASE(ival_cookie_of_lost),
 	KUNIT_CASE(ival_overflow),
+	KUNIT_CASE(ival_settles),
 	KUNIT_CASE(ival_history_overflow),
 	KUNIT_CASE(ival_history),
 	KUNIT_CASE(ival_insert_busy),
