@@ -9,5 +9,5 @@ QEMU_ARCH = QemuArchParams(linux_arch='x86_64',
 			   kconfig='',
 			   qemu_arch='x86_64-tcg',
 			   kernel_path='arch/x86/boot/bzImage',
-			   kernel_command_line='console=ttyS0 panic=-1',
+			   kernel_command_line='console=ttyS0 panic=-1 no_timer_check',
 			   extra_qemu_params=[])
