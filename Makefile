@@ -4,20 +4,24 @@
 # SMMU_INVAL_CACHE=DIR puts kernels, object trees and results elsewhere.
 
 # The flavours of scripts/check, see kunit/configs/
-FLAVOURS := $(filter-out %-demo,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
+FLAVOURS := $(filter-out %-demo arm64-%,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
 
 .DEFAULT_GOAL := help
 # The machine has one set of kernel trees, and the scripts use all of its CPUs.
 .NOTPARALLEL:
 
 help: ## this list
-	@sed 's/^# //' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '/^[a-zA-Z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }'
+	@sed 's/^# //' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '/^[a-zA-Z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }'
 	@echo "FLAVOUR is one of:"
 	@printf '  %s\n' $(FLAVOURS)
 
 demo: ## watch a driver follow a real process, coarse and precise side by side
 	@scripts/install-packages demo
 	@scripts/demo
+
+demo-kvm: ## real KVM, stock and converted to the library, side by side (QEMU, 2 to 3 minutes)
+	@scripts/install-packages check
+	@scripts/demo-kvm
 
 check: ## run all tests: lint, KUnit on each kernel, coverage, demo, Debian's kernels
 	@scripts/check
@@ -30,7 +34,7 @@ stress: ## random changes of memory under the GPU: make stress TIME=60 [SEED=1] 
 	@scripts/install-packages check
 	@scripts/stress $(or $(FLAVOUR),uml-7.3-smp) $(or $(TIME),60) $(SEED)
 
-check-full: ## the same and more: x86_64 with KASAN, KCSAN, and PREEMPT_RT
+check-full: ## the same and more: x86_64 with KASAN, KCSAN, and PREEMPT_RT, long tests of KVM
 	@scripts/check --full
 
 check-lint: ## checkpatch, sparse, W=1, kernel-doc, codespell, shellcheck
@@ -52,8 +56,14 @@ check-demo: ## the demo as a test
 check-debian: ## build modules for Debian's kernels, and run the demo's program there
 	@scripts/check debian
 
+check-arm64: ## compile the library and converted KVM for arm64, and look for its range flush
+	@scripts/check arm64-7.3 arm64-6.12
+
 check-hmm: ## the kernel's own HMM suite, with its driver as it is and converted to the library
 	@scripts/check hmm
+
+check-kvm: ## the kernel's own KVM tests, with KVM as it is and converted to the library
+	@scripts/check kvm
 
 modules: ## build the library and the example as modules: make modules KDIR=/path/to/headers
 	@scripts/build-modules "$(KDIR)"
@@ -67,6 +77,7 @@ clean: ## remove what was built here and in the cache, but not what was download
 clean-cache: ## remove the whole cache; says what it would remove, unless FORCE=1
 	@scripts/clean --cache
 
-.PHONY: help demo measure stress check check-full check-lint check-kunit check-coverage \
-	check-demo check-debian check-hmm modules install-in-tree clean clean-cache \
+.PHONY: help demo demo-kvm measure stress check check-full check-lint check-kunit check-coverage \
+	check-demo check-debian check-arm64 check-hmm check-kvm modules install-in-tree clean \
+	clean-cache \
 	$(FLAVOURS:%=check-kunit-%)
