@@ -60,14 +60,17 @@ static struct kvm_memory_slot *node_to_slot(struct interval_tree_node *node,
 }
 
 /* Is any of it guest memory? kvm->srcu is held, here and below. */
-static bool kvm_inval_hits(struct kvm *kvm, unsigned long first,
-			   unsigned long last)
+static bool kvm_inval_hits(struct kvm *kvm,
+			   const struct mmu_notifier_range *range)
 {
 	int i;
 
+	/* The library takes what is empty or inverted for everything. */
+	if (range->start >= range->end)
+		return true;
 	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++)
 		if (interval_tree_iter_first(&__kvm_memslots(kvm, i)->hva_tree,
-					     first, last))
+					     range->start, range->end - 1))
 			return true;
 	return false;
 }
@@ -135,16 +138,24 @@ static void kvm_inval_do(struct kvm *kvm, const struct kvm_inval_walk *walk,
 	}
 }
 
-static void kvm_inval_zap(struct smmu_inval *si, struct smmu_inval_batch *batch,
-			  const struct smmu_inval_span *span)
+static void kvm_inval_do_span(struct smmu_inval *si,
+			      struct smmu_inval_batch *batch,
+			      const struct smmu_inval_span *span,
+			      enum smmu_inval_action action)
 {
 	struct kvm_inval_walk walk = {
 		.batch = batch,
 		.event = __ffs(span->events),
-		.action = SMMU_INVAL_ZAP,
+		.action = action,
 	};
 
 	kvm_inval_do(si_to_kvm(si), &walk, span->start, span->last);
+}
+
+static void kvm_inval_zap(struct smmu_inval *si, struct smmu_inval_batch *batch,
+			  const struct smmu_inval_span *span)
+{
+	kvm_inval_do_span(si, batch, span, SMMU_INVAL_ZAP);
 }
 
 /* Which of them the kvm_unmap_gfn_range() of an architecture knows. */
@@ -153,13 +164,7 @@ static void kvm_inval_wrprotect(struct smmu_inval *si,
 				struct smmu_inval_batch *batch,
 				const struct smmu_inval_span *span)
 {
-	struct kvm_inval_walk walk = {
-		.batch = batch,
-		.event = __ffs(span->events),
-		.action = SMMU_INVAL_WRPROTECT,
-	};
-
-	kvm_inval_do(si_to_kvm(si), &walk, span->start, span->last);
+	kvm_inval_do_span(si, batch, span, SMMU_INVAL_WRPROTECT);
 }
 #endif
 
@@ -341,7 +346,7 @@ int kvm_inval_range_start(struct mmu_notifier *mn,
 	spin_unlock(&kvm->mn_invalidate_lock);
 
 	idx = srcu_read_lock(&kvm->srcu);
-	hits = kvm_inval_hits(kvm, range->start, range->end - 1);
+	hits = kvm_inval_hits(kvm, range);
 	if (hits)
 		smmu_inval_mn_ops.invalidate_range_start(mn, range);
 	srcu_read_unlock(&kvm->srcu, idx);
@@ -361,7 +366,7 @@ void kvm_inval_range_end(struct mmu_notifier *mn,
 	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	if (kvm_inval_hits(kvm, range->start, range->end - 1))
+	if (kvm_inval_hits(kvm, range))
 		smmu_inval_mn_ops.invalidate_range_end(mn, range);
 	srcu_read_unlock(&kvm->srcu, idx);
 

@@ -7,21 +7,17 @@
 #include "kvm_inval_compat.h"
 
 /*
+ * What becomes of a leaf SPTE.
+ *
  * Write protection has to be complete: nobody may make the SPTE writable again
  * without going through the primary MMU, so MMU-writable goes as well. Dirty
  * logging, which clears W only, may have left a writable TLB entry behind.
  * Host-writable tells KVM where the page came from, and stays.
  */
-static u64 kvm_inval_wrprotected(u64 spte)
-{
-	return spte & ~(PT_WRITABLE_MASK | shadow_mmu_writable_mask |
-			KVM_INVAL_DIRTY_MASK);
-}
-
-/* What becomes of a leaf SPTE. */
 static u64 kvm_inval_new_spte(const struct kvm_gfn_range *range,
 			      const struct tdp_iter *iter)
 {
+	const u64 writable = PT_WRITABLE_MASK | shadow_mmu_writable_mask;
 	const struct kvm_inval_walk *walk = range->inval;
 	enum smmu_inval_action action = walk->action;
 	u64 spte = iter->old_spte;
@@ -31,17 +27,15 @@ static u64 kvm_inval_new_spte(const struct kvm_gfn_range *range,
 		hva = __gfn_to_hva_memslot(range->slot, iter->gfn);
 		size = (u64)KVM_PAGES_PER_HPAGE(iter->level) << PAGE_SHIFT;
 		action = smmu_inval_verdict(walk->look, hva, hva + size - 1,
-					    spte_to_pfn(spte),
-					    spte & (PT_WRITABLE_MASK |
-						    shadow_mmu_writable_mask));
+					    spte_to_pfn(spte), spte & writable);
 	}
 	switch (action) {
 	case SMMU_INVAL_KEEP:
 		return spte;
 	case SMMU_INVAL_WRPROTECT:
-		if (!(spte & (PT_WRITABLE_MASK | shadow_mmu_writable_mask)))
+		if (!(spte & writable))
 			return spte;
-		return kvm_inval_wrprotected(spte);
+		return spte & ~(writable | KVM_INVAL_DIRTY_MASK);
 	default:
 		return SHADOW_NONPRESENT_VALUE;
 	}
