@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,29 @@ void is(const char *what, long value, long expected)
 		wrong("%s: %ld, and not %ld", what, value, expected);
 }
 
+atomic_bool stop;
+
+pthread_t go(void *(*work)(void *), void *arg)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, work, arg)) {
+		perror("pthread_create");
+		exit(2);
+	}
+	return thread;
+}
+
+void stop_all(pthread_t *threads, unsigned int nr)
+{
+	unsigned int i;
+
+	atomic_store(&stop, true);
+	for (i = 0; i < nr; i++)
+		pthread_join(threads[i], NULL);
+	atomic_store(&stop, false);
+}
+
 static char *map_how(size_t size, int flags)
 {
 	char *addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -52,6 +76,93 @@ char *map(size_t size)
 char *map_shared(size_t size)
 {
 	return map_how(size, MAP_SHARED);
+}
+
+uint64_t word_at(const void *addr)
+{
+	return *(const volatile uint64_t *)addr;
+}
+
+static uint64_t pattern(unsigned int page, unsigned int gen)
+{
+	return (uint64_t)gen << 32 | page;
+}
+
+void fill_pages(char *mem, unsigned int nr, unsigned int gen)
+{
+	unsigned int i;
+	size_t j;
+
+	for (i = 0; i < nr; i++, mem += page_size)
+		for (j = 0; j < page_size; j += sizeof(uint64_t))
+			*(uint64_t *)(mem + j) = pattern(i, gen) + (j << 16);
+}
+
+bool page_is(const char *who, const char *mem, unsigned int nr, unsigned int gen)
+{
+	size_t j;
+
+	for (j = 0; j < page_size; j += sizeof(uint64_t)) {
+		if (word_at(mem + j) == pattern(nr, gen) + (j << 16))
+			continue;
+		wrong("%s: %#llx at %zu of page %u, and not generation %u",
+		      who, (unsigned long long)word_at(mem + j), j, nr, gen);
+		return false;
+	}
+	return true;
+}
+
+void check_pages(const char *who, const char *mem, unsigned int nr,
+		 unsigned int gen)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!page_is(who, mem + i * page_size, i, gen))
+			return;
+}
+
+/* After the call, errno is worth a look only if it failed. */
+void must(int ret, const char *what)
+{
+	if (ret)
+		wrong("%s: %s", what, strerror(errno));
+}
+
+int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, text, strlen(text)) < 0 ? -1 : 0;
+	close(fd);
+	return ret;
+}
+
+void put_number(const char *path, long n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", n);
+	if (put(path, text))
+		wrong("%s: %s", path, strerror(errno));
+}
+
+long get(const char *path, const char *key)
+{
+	FILE *file = fopen(path, "re");
+	size_t length = strlen(key);
+	char line[256];
+	long n = -1;
+
+	if (!file)
+		return -1;
+	while (n < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, key, length))
+			n = strtol(line + length, NULL, 10);
+	fclose(file);
+	return n;
 }
 
 int open_gpu(void)

@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 #include "demo.h"
+#include "swap.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
 #endif
 
-#define SWAP_DEVICE	"/dev/ram0"
 #define KSM		"/sys/kernel/mm/ksm/"
 
 static size_t data_size, chunk_size;
@@ -399,34 +399,10 @@ static const char *ksm_finish(void)
 static long swapped_out;
 static bool own_swap;
 
-/* A swap area of our own, on a RAM disk, if there is none. */
-static int make_swap(void)
-{
-	struct {
-		char boot[1024];
-		uint32_t version, last_page, nr_bad;
-	} header = { .version = 1 };
-	char magic[] = "SWAPSPACE2";
-	int fd = open(SWAP_DEVICE, O_RDWR | O_CLOEXEC);
-	off_t size;
-	int ret = -1;
-
-	if (fd < 0)
-		return -1;
-	size = lseek(fd, 0, SEEK_END);
-	header.last_page = size / page_size - 1;
-	if (size > (off_t)page_size * 16 &&
-	    pwrite(fd, &header, sizeof(header), 0) == sizeof(header) &&
-	    pwrite(fd, magic, 10, page_size - 10) == 10 && !fsync(fd))
-		ret = swapon(SWAP_DEVICE, 0);
-	close(fd);
-	return ret;
-}
-
 static const char *reclaim_prepare(void)
 {
 	if (!own_swap && get("/proc/meminfo", "SwapTotal:") <= 0) {
-		if (make_swap()) {
+		if (swap_on_ram_disk()) {
 			snprintf(reason, sizeof(reason),
 				 "no swap, and none on " SWAP_DEVICE ": %s",
 				 strerror(errno));

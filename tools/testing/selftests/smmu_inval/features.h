@@ -5,26 +5,13 @@
 #ifndef FEATURES_H
 #define FEATURES_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "check.h"
-
-/* For threads of a test. */
-extern atomic_bool stop;
-pthread_t go(void *(*work)(void *), void *arg);
-void stop_all(pthread_t *threads, unsigned int nr);
 
 /* The second GPU if there is one, or else the first again. */
 int open_other_gpu(void);
 /* Memory that starts at a multiple of 2 MiB; never unmapped by who asks. */
 char *map_aligned(size_t size);
-uint64_t word_at(const void *addr);
-/* In every page of some memory: its number, and a generation. */
-void fill_pages(char *mem, unsigned int nr, unsigned int gen);
-void check_pages(const char *who, const char *mem, unsigned int nr,
-		 unsigned int gen);
-/* The same, of what the GPU reads. */
+/* As check_pages(), of what the GPU reads. */
 void gpu_check_pages(const char *who, int fd, const char *mem, unsigned int nr,
 		     unsigned int gen);
 

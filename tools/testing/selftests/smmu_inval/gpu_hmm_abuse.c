@@ -527,8 +527,6 @@ static void file_outlives_process(void)
 	close(pair[1]);
 }
 
-static atomic_bool stop;
-
 static void *churn(void *arg)
 {
 	unsigned int seed = (uintptr_t)arg;

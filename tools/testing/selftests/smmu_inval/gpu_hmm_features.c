@@ -5,35 +5,10 @@
  * exclusive access, and flushes that take time.
  */
 #define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "features.h"
-
-atomic_bool stop;
-
-pthread_t go(void *(*work)(void *), void *arg)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, work, arg)) {
-		perror("pthread_create");
-		exit(2);
-	}
-	return thread;
-}
-
-void stop_all(pthread_t *threads, unsigned int nr)
-{
-	unsigned int i;
-
-	atomic_store(&stop, true);
-	for (i = 0; i < nr; i++)
-		pthread_join(threads[i], NULL);
-	atomic_store(&stop, false);
-}
 
 int open_other_gpu(void)
 {
@@ -52,51 +27,6 @@ char *map_aligned(size_t size)
 		munmap(mem, head);
 	munmap(mem + head + size, align - head);
 	return mem + head;
-}
-
-uint64_t word_at(const void *addr)
-{
-	return *(const volatile uint64_t *)addr;
-}
-
-static uint64_t pattern(unsigned int page, unsigned int gen)
-{
-	return (uint64_t)gen << 32 | page;
-}
-
-void fill_pages(char *mem, unsigned int nr, unsigned int gen)
-{
-	unsigned int i;
-	size_t j;
-
-	for (i = 0; i < nr; i++, mem += page_size)
-		for (j = 0; j < page_size; j += sizeof(uint64_t))
-			*(uint64_t *)(mem + j) = pattern(i, gen) + (j << 16);
-}
-
-static bool page_is(const char *who, const char *mem, unsigned int nr,
-		    unsigned int gen)
-{
-	size_t j;
-
-	for (j = 0; j < page_size; j += sizeof(uint64_t)) {
-		if (word_at(mem + j) == pattern(nr, gen) + (j << 16))
-			continue;
-		wrong("%s: %#llx at %zu of page %u, and not generation %u",
-		      who, (unsigned long long)word_at(mem + j), j, nr, gen);
-		return false;
-	}
-	return true;
-}
-
-void check_pages(const char *who, const char *mem, unsigned int nr,
-		 unsigned int gen)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		if (!page_is(who, mem + i * page_size, i, gen))
-			return;
 }
 
 void gpu_check_pages(const char *who, int fd, const char *mem, unsigned int nr,

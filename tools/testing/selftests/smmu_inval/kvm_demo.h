@@ -108,11 +108,6 @@ void area_verify(const struct area *area, uint64_t gen, bool alike);
 void area_verify_count(const struct area *area, uint64_t gen, uint64_t progress);
 uint64_t area_sum(const struct area *area);
 uint64_t writes_of(unsigned long page, unsigned long pages, uint64_t progress);
-void must(int ret, const char *what);
-int put(const char *path, const char *text);
-void put_number(const char *path, long n);
-/* The number after @key, or -1. */
-long get(const char *path, const char *key);
 unsigned int rounds(unsigned int n);
 
 /* kvm_figures.c: what KVM says of it. */
@@ -123,6 +118,12 @@ bool scans_begin(const struct area *area);
 long scans_end(void);
 void measure_begin(void);
 void measure_end(void);
+/*
+ * From generation 0 on, and measured: vCPU 0 reads, vCPU 1 counts. Then what they did is
+ * checked.
+ */
+void both_start(const struct area *read, const struct area *written);
+void both_stop(const struct area *read, const struct area *written);
 /* For a converted KVM only. */
 void at_most(const char *what, uint64_t n, uint64_t limit);
 

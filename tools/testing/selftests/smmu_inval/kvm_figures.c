@@ -242,6 +242,22 @@ void measure_end(void)
 	}
 }
 
+void both_start(const struct area *read, const struct area *written)
+{
+	measure_begin();
+	vcpu_start(1, GUEST_COUNT, written, 0, false, 0);
+	vcpu_start(0, GUEST_READ, read, 0, false, 0);
+}
+
+void both_stop(const struct area *read, const struct area *written)
+{
+	vcpu_stop(1);
+	vcpu_stop(0);
+	measure_end();
+	area_verify_count(written, 0, vcpu_progress(1));
+	area_verify(read, 0, false);
+}
+
 void at_most(const char *what, uint64_t n, uint64_t limit)
 {
 	if (precise && n > limit)

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "kvm_demo.h"
+#include "swap.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
@@ -25,7 +25,6 @@
 #define KSM		"/sys/kernel/mm/ksm/"
 /* Of more than that, ksmd makes several pages; a few may be left over. */
 #define KSM_PAGES	256
-#define SWAP_DEVICE	"/dev/ram0"
 
 static int advise(const struct area *area, int advice)
 {
@@ -143,30 +142,6 @@ void discard(void)
 	area_verify(&middle, i, false);
 }
 
-/* A swap area of our own, on a RAM disk, if there is none. */
-static bool make_swap(void)
-{
-	struct {
-		char boot[1024];
-		uint32_t version, last_page, nr_bad;
-	} header = { .version = 1 };
-	char magic[] = "SWAPSPACE2";
-	int fd = open(SWAP_DEVICE, O_RDWR | O_CLOEXEC);
-	off_t size;
-	bool done;
-
-	if (fd < 0)
-		return false;
-	size = lseek(fd, 0, SEEK_END);
-	header.last_page = size / page_size - 1;
-	done = size > (off_t)page_size * 16 &&
-	       pwrite(fd, &header, sizeof(header), 0) == sizeof(header) &&
-	       pwrite(fd, magic, 10, page_size - 10) == 10 && !fsync(fd) &&
-	       !swapon(SWAP_DEVICE, 0);
-	close(fd);
-	return done;
-}
-
 /* What is swapped out comes back as the guest left it, while it goes on writing. */
 void reclaim(void)
 {
@@ -178,7 +153,7 @@ void reclaim(void)
 	long out;
 
 	if (get("/proc/meminfo", "SwapTotal:") <= 0) {
-		own_swap = make_swap();
+		own_swap = !swap_on_ram_disk();
 		if (!own_swap) {
 			skip = "no swap, and none on " SWAP_DEVICE;
 			return;
@@ -187,19 +162,13 @@ void reclaim(void)
 	out = get("/proc/vmstat", "pswpout ");
 	vcpu_do(1, GUEST_WRITE, &both, 0, false);
 	vcpu_do(0, GUEST_READ, &both, 0, false);
-	measure_begin();
-	vcpu_start(1, GUEST_COUNT, &written, 0, false, 0);
-	vcpu_start(0, GUEST_READ, &read, 0, false, 0);
+	both_start(&read, &written);
 	for (i = 0; i < nr && ok; i++) {
 		must(advise(&both, MADV_PAGEOUT), "MADV_PAGEOUT");
 		vcpu_pass(0);
 		vcpu_pass(1);
 	}
-	vcpu_stop(1);
-	vcpu_stop(0);
-	measure_end();
-	area_verify_count(&written, 0, vcpu_progress(1));
-	area_verify(&read, 0, false);
+	both_stop(&read, &written);
 	out = get("/proc/vmstat", "pswpout ") - out;
 	printf("# %ld pages were swapped out\n", out);
 	if (!out)
@@ -224,9 +193,7 @@ void thp(void)
 	must(madvise(huge.hva, size, MADV_HUGEPAGE), "MADV_HUGEPAGE");
 	vcpu_do(1, GUEST_WRITE, &huge, 0, false);
 	vcpu_do(0, GUEST_READ, &huge, 0, false);
-	measure_begin();
-	vcpu_start(1, GUEST_COUNT, &written, 0, false, 0);
-	vcpu_start(0, GUEST_READ, &read, 0, false, 0);
+	both_start(&read, &written);
 	for (i = 0; i < nr && ok; i++) {
 		for (j = 0; j < 2; j++)
 			collapsed += !madvise(huge.hva + j * HUGE_PAGE, HUGE_PAGE,
@@ -246,11 +213,7 @@ void thp(void)
 		vcpu_pass(0);
 		vcpu_pass(1);
 	}
-	vcpu_stop(1);
-	vcpu_stop(0);
-	measure_end();
-	area_verify_count(&written, 0, vcpu_progress(1));
-	area_verify(&read, 0, false);
+	both_stop(&read, &written);
 	printf("# %u huge pages were made, of %u tries\n", collapsed, 2 * nr);
 	if (!collapsed)
 		wrong("no huge page was made");

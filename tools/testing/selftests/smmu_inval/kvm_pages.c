@@ -3,12 +3,8 @@
  * What has to be in the guest's memory, and small things that all workloads need.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "kvm_demo.h"
 
@@ -103,49 +99,6 @@ uint64_t area_sum(const struct area *area)
 	for (; word < end; word++)
 		sum = (sum << 7 | sum >> 57) + *word;
 	return sum;
-}
-
-/* After the call, errno is worth a look only if it failed. */
-void must(int ret, const char *what)
-{
-	if (ret)
-		wrong("%s: %s", what, strerror(errno));
-}
-
-int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -1;
-	ret = write(fd, text, strlen(text)) < 0 ? -1 : 0;
-	close(fd);
-	return ret;
-}
-
-void put_number(const char *path, long n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%ld", n);
-	if (put(path, text))
-		wrong("%s: %s", path, strerror(errno));
-}
-
-long get(const char *path, const char *key)
-{
-	FILE *file = fopen(path, "re");
-	size_t length = strlen(key);
-	char line[256];
-	long n = -1;
-
-	if (!file)
-		return -1;
-	while (n < 0 && fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, length))
-			n = strtol(line + length, NULL, 10);
-	fclose(file);
-	return n;
 }
 
 unsigned int rounds(unsigned int n)

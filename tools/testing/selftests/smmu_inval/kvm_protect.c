@@ -295,9 +295,7 @@ void fork_write(void)
 	uint64_t from, last = 0, expected = 0;
 
 	warm_up(&tested, 0);
-	measure_begin();
-	vcpu_start(1, GUEST_COUNT, &written, 0, false, 0);
-	vcpu_start(0, GUEST_READ, &read, 0, false, 0);
+	both_start(&read, &written);
 	for (i = 0; i < nr && ok; i++) {
 		pid_t pid;
 
@@ -312,11 +310,7 @@ void fork_write(void)
 		vcpu_pass(1);
 		vcpu_pass(0);
 	}
-	vcpu_stop(1);
-	vcpu_stop(0);
-	measure_end();
-	area_verify_count(&written, 0, vcpu_progress(1));
-	area_verify(&read, 0, false);
+	both_stop(&read, &written);
 	expected += written.pages + nr;
 	printf("# %u forks, %llu page writes\n", nr,
 	       (unsigned long long)vcpu_progress(1));
@@ -383,9 +377,7 @@ void clear_refs_write(void)
 	unsigned int i, nr = rounds(43);
 
 	warm_up(&tested, 0);
-	measure_begin();
-	vcpu_start(1, GUEST_COUNT, &written, 0, false, 0);
-	vcpu_start(0, GUEST_READ, &read, 0, false, 0);
+	both_start(&read, &written);
 	for (i = 0; i < nr && ok; i++) {
 		clear_soft_dirty();
 		vcpu_pass(1);
@@ -394,11 +386,7 @@ void clear_refs_write(void)
 		   soft_dirty(&written), written.pages);
 		is("soft-dirty pages of those only read", soft_dirty(&read), 0);
 	}
-	vcpu_stop(1);
-	vcpu_stop(0);
-	measure_end();
-	area_verify_count(&written, 0, vcpu_progress(1));
-	area_verify(&read, 0, false);
+	both_stop(&read, &written);
 	at_most("faults that were not repeated", figures.faults - figures.retries,
 		nr * (written.pages + NR_VCPUS * OWN_FAULTS));
 }
@@ -415,9 +403,7 @@ void protect(void)
 	uint64_t sum, refused;
 
 	warm_up(&tested, 0);
-	measure_begin();
-	vcpu_start(1, GUEST_COUNT, &written, 0, false, 0);
-	vcpu_start(0, GUEST_READ, &read, 0, false, 0);
+	both_start(&read, &written);
 	for (i = 0; i < nr && ok; i++) {
 		double deadline = now_ms() + 10e3;
 
@@ -435,11 +421,7 @@ void protect(void)
 		     "mprotect");
 		vcpu_pass(1);
 	}
-	vcpu_stop(1);
-	vcpu_stop(0);
-	measure_end();
-	area_verify_count(&written, 0, vcpu_progress(1));
-	area_verify(&read, 0, false);
+	both_stop(&read, &written);
 	at_most("write faults", figures.faults - figures.retries - figures.refused,
 		nr * written.pages);
 }
