@@ -1263,9 +1263,11 @@ static void mn_init_refuses(struct kunit *test)
 	struct smmu_inval_mn smn;
 	struct smmu_inval si;
 	spinlock_t lock;	/* the driver's lock */
+	rwlock_t rwlock;	/* the same, of another kind */
 
 	get_init();
 	spin_lock_init(&lock);
+	rwlock_init(&rwlock);
 	cfg.lock = SMMU_INVAL_LOCK(&lock);
 	KUNIT_ASSERT_EQ(test, smmu_inval_init(&si, &no_zap, &cfg), 0);
 	KUNIT_EXPECT_EQ(test, smmu_inval_mn_init(&smn, &si, &smmu_inval_mn_ops),
@@ -1275,7 +1277,10 @@ static void mn_init_refuses(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, smmu_inval_init(&si, &no_free, &cfg), 0);
 	KUNIT_EXPECT_EQ(test, smmu_inval_mn_init(&smn, &si, &get_class.ops),
 			-EINVAL);
+	smmu_inval_destroy(&si);
 	/* A secondary TLB is called with interrupts off. */
+	cfg.lock = SMMU_INVAL_LOCK(&rwlock);
+	KUNIT_ASSERT_EQ(test, smmu_inval_init(&si, &no_free, &cfg), 0);
 	KUNIT_EXPECT_EQ(test, smmu_inval_mn_init(&smn, &si, &smmu_inval_tlb_ops),
 			-EINVAL);
 	smmu_inval_destroy(&si);

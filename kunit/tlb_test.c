@@ -21,13 +21,6 @@ KUNIT_ARRAY_PARAM(mm_sender, mm_senders, mm_sender_desc);
 #define INVALIDATE(op)		PASTE(mmu_notifier_, op)
 #define tlb_invalidate		INVALIDATE(SMMU_INVAL_TLB_OP)
 
-/* Does it ever, by itself? */
-static bool tlb_is_called(void)
-{
-	return !IS_ENABLED(CONFIG_UML) ||
-	       !strcmp(__stringify(SMMU_INVAL_TLB_OP), "invalidate_range");
-}
-
 static void tlb_fill_page(struct mm_dev *dev, unsigned int i)
 {
 	struct mm_primary primary = mm_primary(dev->mm, mm_page(dev, i));
@@ -117,7 +110,7 @@ static void tlb_follows(struct kunit *test)
 	struct mm_ctx *ctx;
 	u64 calls;
 
-	if (!tlb_is_called())
+	if (!mm_calls_secondary_tlbs())
 		kunit_skip(test, "the architecture has no secondary TLBs");
 	ctx = mm_sender_prepare(test, sender);
 	dev = mm_dev_new(test, TEST_RAW_SPINLOCK, &mm_dev_ops, NULL, ctx->base,
@@ -139,7 +132,7 @@ static void tlb_munmap(struct kunit *test)
 {
 	struct tlb_rig rig;
 
-	if (!tlb_is_called())
+	if (!mm_calls_secondary_tlbs())
 		kunit_skip(test, "the architecture has no secondary TLBs");
 	rig = tlb_rig(test, &mm_dev_ops);
 	KUNIT_ASSERT_EQ(test, vm_munmap(rig.base, HALF * PAGE_SIZE), 0);

@@ -149,7 +149,8 @@ struct smmu_inval_ops {
 			   const struct smmu_inval_span *span);
 	/**
 	 * @flush: make the device forget what @flush names, and return when it
-	 * has. Lock held; must not sleep if the lock does not.
+	 * has. Lock held; must not sleep if the lock does not. For a secondary
+	 * TLB without a lock, on several CPUs at once and from any context.
 	 */
 	void (*flush)(struct smmu_inval *si, const struct smmu_inval_flush *flush);
 	/**
@@ -193,10 +194,16 @@ struct smmu_inval_ops {
 	bool (*test_young)(struct smmu_inval *si, u64 addr);
 };
 
-/* The kinds of lock that a driver may protect its secondary MMU with. */
+/*
+ * The kinds of lock that a driver may protect its secondary MMU with. A
+ * spinlock that protects a secondary TLB is taken with interrupts off, and a
+ * secondary TLB may do without: nothing is ever pending there.
+ */
 enum smmu_inval_lock_kind {
 	SMMU_INVAL_NO_LOCK,
+	SMMU_INVAL_LOCKLESS,
 	SMMU_INVAL_SPINLOCK,
+	SMMU_INVAL_SPINLOCK_IRQ,
 	SMMU_INVAL_RAW_SPINLOCK,
 	SMMU_INVAL_RWLOCK,
 	SMMU_INVAL_MUTEX,
@@ -211,7 +218,8 @@ enum smmu_inval_lock_kind {
  *
  * Made by SMMU_INVAL_LOCK(). Bindings take it exclusively; of the raw spinlock
  * they save and disable interrupts too, since secondary-TLB callbacks come from
- * any context.
+ * any context. A secondary TLB whose ops->flush locks for itself has .kind =
+ * SMMU_INVAL_LOCKLESS and no @lock.
  */
 struct smmu_inval_lock {
 	enum smmu_inval_lock_kind kind;
@@ -300,6 +308,14 @@ struct smmu_inval_config {
 	.nr_history = 64,				\
 	.flush_spans = SMMU_INVAL_BATCH_SPANS
 
+/* And a secondary TLB, of which nothing is ever pending. */
+#define SMMU_INVAL_TLB_CONFIG_DEFAULTS			\
+	.start = 0,					\
+	.last = ULONG_MAX,				\
+	.page_shift = PAGE_SHIFT,			\
+	.nr_history = 1,				\
+	.flush_spans = SMMU_INVAL_BATCH_SPANS
+
 /**
  * struct smmu_inval_range - a pending range
  *
@@ -384,6 +400,9 @@ struct smmu_inval {
 		unsigned int anon;
 		struct smmu_inval_token token;
 	} overflow;
+
+	/* tlb.c */
+	struct llist_head tlb_requests;
 
 	/* wait.c */
 	raw_spinlock_t wait_lock;
@@ -733,6 +752,7 @@ struct smmu_inval_event_stats {
  * @odd_ranges: empty or inverted ranges, taken for everything
  * @eagain: non-blockable callbacks sent back
  * @single_pass: two-pass callbacks that had to finish in the first pass
+ * @combined: secondary-TLB callbacks that another one's flush served
  */
 struct smmu_inval_stats {
 	struct smmu_inval_event_stats event[SMMU_INVAL_NR_EVENTS];
@@ -750,6 +770,7 @@ struct smmu_inval_stats {
 	u64 odd_ranges;
 	u64 eagain;
 	u64 single_pass;
+	u64 combined;
 };
 
 void smmu_inval_get_stats(const struct smmu_inval *si,

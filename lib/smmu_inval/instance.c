@@ -56,7 +56,8 @@ static bool config_is_valid(const struct smmu_inval_ops *ops,
 {
 	if (!ops || !cfg || !cfg->name || !*cfg->name)
 		return false;
-	if (cfg->lock.kind == SMMU_INVAL_NO_LOCK || !cfg->lock.lock)
+	if (cfg->lock.kind == SMMU_INVAL_LOCKLESS ? !!cfg->lock.lock :
+	    cfg->lock.kind == SMMU_INVAL_NO_LOCK || !cfg->lock.lock)
 		return false;
 	if (!ops->flush || !ops->flush_issue != !ops->flush_wait)
 		return false;

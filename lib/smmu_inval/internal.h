@@ -26,10 +26,17 @@ static inline bool smmu_inval_lock_sleeps(const struct smmu_inval *si)
 	       si->cfg.lock.kind == SMMU_INVAL_RWSEM;
 }
 
+static inline bool smmu_inval_has_lock(const struct smmu_inval *si)
+{
+	return si->cfg.lock.kind != SMMU_INVAL_LOCKLESS;
+}
+
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
+/* What there is none of, nobody has to hold. */
 static inline bool smmu_inval_lock_is_held(const struct smmu_inval *si)
 {
-	return !debug_locks || lock_is_held(si->cfg.lock.dep_map);
+	return !debug_locks || !smmu_inval_has_lock(si) ||
+	       lock_is_held(si->cfg.lock.dep_map);
 }
 
 static inline void smmu_inval_assert_held(const struct smmu_inval *si)
@@ -40,7 +47,8 @@ static inline void smmu_inval_assert_held(const struct smmu_inval *si)
 static inline void smmu_inval_assert_held_excl(const struct smmu_inval *si)
 {
 	WARN_ON_ONCE(debug_locks &&
-		     !lock_is_held_type(si->cfg.lock.dep_map, 0));
+		     (!smmu_inval_has_lock(si) ||
+		      !lock_is_held_type(si->cfg.lock.dep_map, 0)));
 }
 #else
 static inline bool smmu_inval_lock_is_held(const struct smmu_inval *si)
@@ -161,6 +169,21 @@ void smmu_inval_apply(struct smmu_inval *si, struct smmu_inval_batch *batch,
 /* mn.c */
 
 extern struct workqueue_struct *smmu_inval_wq;
+
+/* tlb.c */
+
+/*
+ * What a callback wants flushed; on its stack, where it stays until the flush is
+ * over.
+ */
+struct smmu_inval_tlb_request {
+	struct llist_node node;
+	struct smmu_inval_span span;
+	bool all;
+	bool done;
+};
+
+bool smmu_inval_tlb_fits(const struct smmu_inval *si);
 
 /* stats.c */
 

@@ -388,8 +388,8 @@ int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 	int ret;
 
 	if (!si->ops || !si->ops->zap || !smmu_inval_has_hvas(si) ||
-	    !is_power_of_2(nr_records) || start > last ||
-	    !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
+	    !smmu_inval_has_lock(si) || !is_power_of_2(nr_records) ||
+	    start > last || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
 		return -EINVAL;
 	/* The length has to fit; the last page is never the user's. */
 	if (start == 0 && last == ULONG_MAX)

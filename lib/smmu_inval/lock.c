@@ -19,6 +19,9 @@ void smmu_inval_lock(struct smmu_inval *si, unsigned long *flags)
 	case SMMU_INVAL_SPINLOCK:
 		spin_lock((spinlock_t *)lock);
 		return;
+	case SMMU_INVAL_SPINLOCK_IRQ:
+		spin_lock_irqsave((spinlock_t *)lock, *flags);
+		return;
 	case SMMU_INVAL_RAW_SPINLOCK:
 		raw_spin_lock_irqsave((raw_spinlock_t *)lock, *flags);
 		return;
@@ -31,6 +34,7 @@ void smmu_inval_lock(struct smmu_inval *si, unsigned long *flags)
 	case SMMU_INVAL_RWSEM:
 		down_write(lock);
 		break;
+	case SMMU_INVAL_LOCKLESS:
 	case SMMU_INVAL_NO_LOCK:
 		break;
 	}
@@ -46,6 +50,8 @@ bool smmu_inval_trylock(struct smmu_inval *si, unsigned long *flags)
 	switch (si->cfg.lock.kind) {
 	case SMMU_INVAL_SPINLOCK:
 		return spin_trylock((spinlock_t *)lock);
+	case SMMU_INVAL_SPINLOCK_IRQ:
+		return spin_trylock_irqsave((spinlock_t *)lock, *flags);
 	case SMMU_INVAL_RAW_SPINLOCK:
 		return raw_spin_trylock_irqsave((raw_spinlock_t *)lock, *flags);
 	case SMMU_INVAL_RWLOCK:
@@ -54,6 +60,7 @@ bool smmu_inval_trylock(struct smmu_inval *si, unsigned long *flags)
 		return mutex_trylock(lock);
 	case SMMU_INVAL_RWSEM:
 		return down_write_trylock(lock);
+	case SMMU_INVAL_LOCKLESS:
 	case SMMU_INVAL_NO_LOCK:
 		break;
 	}
@@ -69,6 +76,9 @@ void smmu_inval_unlock(struct smmu_inval *si, unsigned long flags)
 	case SMMU_INVAL_SPINLOCK:
 		spin_unlock((spinlock_t *)lock);
 		return;
+	case SMMU_INVAL_SPINLOCK_IRQ:
+		spin_unlock_irqrestore((spinlock_t *)lock, flags);
+		return;
 	case SMMU_INVAL_RAW_SPINLOCK:
 		raw_spin_unlock_irqrestore((raw_spinlock_t *)lock, flags);
 		return;
@@ -81,6 +91,7 @@ void smmu_inval_unlock(struct smmu_inval *si, unsigned long flags)
 	case SMMU_INVAL_RWSEM:
 		up_write(lock);
 		break;
+	case SMMU_INVAL_LOCKLESS:
 	case SMMU_INVAL_NO_LOCK:
 		break;
 	}

@@ -49,7 +49,8 @@ bool smmu_inval_debug_alive(struct smmu_inval *si, const char *who)
 static bool held_excl(const struct smmu_inval *si)
 {
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
-	return debug_locks && lock_is_held_type(si->cfg.lock.dep_map, 0);
+	return debug_locks && smmu_inval_has_lock(si) &&
+	       lock_is_held_type(si->cfg.lock.dep_map, 0);
 #else
 	return false;
 #endif

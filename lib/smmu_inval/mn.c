@@ -14,7 +14,8 @@
  *
  * Registered users call smmu_inval_mn_register() and _unregister(); those that
  * want one instance for each process, shared by all that ask for it, have a
- * struct smmu_inval_mn_class, and use _get() and _put().
+ * struct smmu_inval_mn_class, and use _get() and _put(). With a class, _put() also
+ * ends what _register() began, for those who cannot wait for the callbacks.
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
@@ -318,6 +319,12 @@ static struct smmu_inval_mn_class *to_class(struct smmu_inval_mn *smn)
 	return container_of(smn->mn.ops, struct smmu_inval_mn_class, ops);
 }
 
+static void mn_class_gone(struct smmu_inval_mn_class *class)
+{
+	if (atomic_dec_and_test(&class->live))
+		wake_up_all(&class->gone);
+}
+
 static void mn_free_work(struct work_struct *work)
 {
 	struct smmu_inval_mn *smn = container_of(work, struct smmu_inval_mn,
@@ -325,8 +332,7 @@ static void mn_free_work(struct work_struct *work)
 	struct smmu_inval_mn_class *class = to_class(smn);
 
 	smn->si->ops->free(smn->si);
-	if (atomic_dec_and_test(&class->live))
-		wake_up_all(&class->gone);
+	mn_class_gone(class);
 }
 
 /* The SRCU callback may not sleep, and the driver's clean-up has to. */
@@ -352,7 +358,8 @@ EXPORT_SYMBOL_GPL(smmu_inval_mn_ops);
  * @base: &smmu_inval_mn_ops or &smmu_inval_tlb_ops
  * @alloc: makes an instance: calls smmu_inval_init(), with late_debugfs, then
  *	smmu_inval_mn_init() with &@class.ops, and returns &smn->mn, or an
- *	ERR_PTR(); called with mmap_lock held
+ *	ERR_PTR(); called with mmap_lock held; NULL if the driver makes and
+ *	registers its instances itself
  *
  * Context: any.
  */
@@ -379,8 +386,12 @@ EXPORT_SYMBOL_GPL(smmu_inval_mn_class_init);
  * Context: any.
  * Return: 0, or -EINVAL if the instance does not fit: start and end need a
  * lock that does not sleep, ops->zap, and ops->add_ranges if addresses are not
- * those of the process; a secondary TLB needs a raw spinlock and addresses of
- * the process; get and put need ops->free and late_debugfs.
+ * those of the process; a secondary TLB needs a lock that can be taken with
+ * interrupts off, or none if ops->flush locks for itself, and addresses of the
+ * process; get and put need ops->free and late_debugfs.
+ *
+ * The callers of secondary-TLB callbacks may hold spinlocks. Should one hold a
+ * raw spinlock, only a raw spinlock serves where a spinlock sleeps (PREEMPT_RT).
  */
 int smmu_inval_mn_init(struct smmu_inval_mn *smn, struct smmu_inval *si,
 		       const struct mmu_notifier_ops *ops)
@@ -388,15 +399,15 @@ int smmu_inval_mn_init(struct smmu_inval_mn *smn, struct smmu_inval *si,
 	if (!si->ops || !ops)
 		return -EINVAL;
 	if (ops->invalidate_range_start &&
-	    (smmu_inval_lock_sleeps(si) || !si->ops->zap ||
+	    (smmu_inval_lock_sleeps(si) || !smmu_inval_has_lock(si) || !si->ops->zap ||
 	     (!si->ops->add_ranges && !smmu_inval_has_hvas(si))))
 		return -EINVAL;
-	if (ops->SMMU_INVAL_TLB_OP &&
-	    (si->cfg.lock.kind != SMMU_INVAL_RAW_SPINLOCK ||
-	     !smmu_inval_has_hvas(si)))
+	if (ops->SMMU_INVAL_TLB_OP && !smmu_inval_tlb_fits(si))
 		return -EINVAL;
 	if (ops->free_notifier && (!si->ops->free || !si->cfg.late_debugfs))
 		return -EINVAL;
+	if (ops->SMMU_INVAL_TLB_OP && si->cfg.lock.kind == SMMU_INVAL_SPINLOCK)
+		si->cfg.lock.kind = SMMU_INVAL_SPINLOCK_IRQ;
 	smn->si = si;
 	smn->mn.ops = ops;
 	smn->users = 0;
@@ -412,21 +423,32 @@ EXPORT_SYMBOL_GPL(smmu_inval_mn_init);
  * @smn: from smmu_inval_mn_init()
  * @mm: whose; the caller holds a reference on its users, such as mmget()
  *
+ * If it fails, the instance is destroyed as if it had never been bound.
+ *
  * Context: process context, mmap_lock not held; sleeps.
  * Return: 0, -ESRCH if the instance is dead, or an error of
  * mmu_notifier_register().
  */
 int smmu_inval_mn_register(struct smmu_inval_mn *smn, struct mm_struct *mm)
 {
-	if (smmu_inval_is_dead(smn->si))
-		return -ESRCH;
-	return mmu_notifier_register(&smn->mn, mm);
+	bool has_class = smn->mn.ops->free_notifier;
+	int ret = -ESRCH;
+
+	if (!smmu_inval_is_dead(smn->si))
+		ret = mmu_notifier_register(&smn->mn, mm);
+	if (has_class && ret) {
+		mn_class_gone(to_class(smn));
+	} else if (has_class) {
+		smn->users = 1;
+		smmu_inval_debugfs_add(smn->si);
+	}
+	return ret;
 }
 EXPORT_SYMBOL_GPL(smmu_inval_mn_register);
 
 /**
  * smmu_inval_mn_unregister() - follow the process no more
- * @smn: from smmu_inval_mn_register()
+ * @smn: from smmu_inval_mn_register(), without a class
  *
  * Everything is zapped, and the instance is dead: see smmu_inval_is_dead().
  * Afterwards no callback runs or comes, not even the ends of what is pending.
@@ -464,7 +486,8 @@ EXPORT_SYMBOL_GPL(smmu_inval_mn_get);
 
 /**
  * smmu_inval_mn_put() - give back what smmu_inval_mn_get() returned
- * @smn: the binding, not to be used any more
+ * @smn: the binding, not to be used any more; or one of a class that was
+ *	registered
  *
  * The last user's put zaps everything, since no callback follows, and later
  * calls ops->free from a work item.

@@ -71,6 +71,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "odd_ranges %llu\n", s->odd_ranges);
 	seq_printf(m, "eagain %llu\n", s->eagain);
 	seq_printf(m, "single_pass %llu\n", s->single_pass);
+	seq_printf(m, "combined %llu\n", s->combined);
 	seq_printf(m, "pending %u\n", READ_ONCE(si->nr_pending));
 	seq_printf(m, "dead %u\n", READ_ONCE(si->dead));
 	seq_printf(m, "misused %u\n", READ_ONCE(si->safe_side));
