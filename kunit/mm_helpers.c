@@ -170,6 +170,8 @@ struct mm_primary mm_primary(struct mm_struct *mm, unsigned long addr)
 		primary.pfn = pmd_pfn(*pmd) +
 			      ((addr & ~PMD_MASK) >> PAGE_SHIFT);
 		primary.write = primary.present && pmd_write(*pmd);
+		primary.young = pmd_young(*pmd);
+		primary.dirty = pmd_dirty(*pmd);
 		spin_unlock(ptl);
 		goto out;
 	}
@@ -182,11 +184,20 @@ struct mm_primary mm_primary(struct mm_struct *mm, unsigned long addr)
 		primary.present = true;
 		primary.pfn = pte_pfn(*pte);
 		primary.write = pte_write(*pte) && (vma->vm_flags & VM_WRITE);
+		primary.young = pte_young(*pte);
+		primary.dirty = pte_dirty(*pte);
 	}
 	pte_unmap_unlock(pte, ptl);
 out:
 	mmap_read_unlock(mm);
 	return primary;
+}
+
+/* Does anybody call secondary TLBs here? */
+bool mm_calls_secondary_tlbs(void)
+{
+	return !IS_ENABLED(CONFIG_UML) ||
+	       !strcmp(__stringify(SMMU_INVAL_TLB_OP), "invalidate_range");
 }
 
 /* Tasks that are no kernel threads. */

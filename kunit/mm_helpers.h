@@ -95,11 +95,15 @@ void __user *mm_scratch(struct kunit *test, const void *data, size_t len);
  * @pfn: the page, if @present
  * @present: accessible to user space
  * @write: for writing, too
+ * @young: accessed, if @present
+ * @dirty: written to, if @present
  */
 struct mm_primary {
 	unsigned long pfn;
 	bool present;
 	bool write;
+	bool young;
+	bool dirty;
 };
 
 struct mm_primary mm_primary(struct mm_struct *mm, unsigned long addr);
@@ -233,6 +237,8 @@ struct mmu_notifier_range mm_range(struct mm_struct *mm,
 
 struct mm_probe *mm_probe_new(struct kunit *test, struct mm_struct *mm);
 void mm_probe_forget(struct mm_probe *probe);
+
+bool mm_calls_secondary_tlbs(void);
 
 /* What a device is bound with. */
 enum mm_binding {
