@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Convert files of a kernel tree by a semantic patch, and see to it that nothing is
-# half converted. Sourced, never run: by scripts/build-converted, scripts/build-kvm.
+# half converted. Sourced, never run.
 #
 # Half a conversion that compiles is the worst of results. So a semantic patch has to
 # change each file that it is given, and says in its header what must be gone
@@ -60,4 +60,66 @@ convert() {
 			"$dir/$file" || true
 	done >"$dir/$what.diff"
 	[ $bad -eq 0 ] || die "$what does not apply to $dir"
+}
+
+# compile_below DIR SUBDIR: compile what Kbuild in DIR/SUBDIR says, which is a copy of
+# kernel files, with W=1 and sparse. What they say is in DIR/warnings, and DIR/MAKE is
+# the command. Here and below $tree, $obj, $karch, $cross, $sparse and $built, a file that
+# was built in $obj, are the caller's.
+# shellcheck disable=SC2154
+compile_below() {
+	local dir=$1 args
+
+	args=(-C "$tree" O="$obj" ARCH="$karch" CROSS_COMPILE="$cross" M="$dir/$2" -j"$JOBS")
+	echo "make ${args[*]} modules" >"$dir/MAKE"
+	say "  building ${dir#"$CACHE/build/"}"
+	quietly "$dir/build.log" make "${args[@]}" W=1 C=1 CHECK="$sparse" modules
+	# It does not count if the kernel goes on without sparse.
+	! grep -E 'not up to date|is not available' "$dir/build.log" >&2 ||
+		die "sparse did not look at $dir (see $dir/build.log)"
+	# Whatever was said, but for where. Of headers it is said in each file.
+	grep -E ' (warning|error): ' "$dir/build.log" |
+		sed -E "s|$dir/||; s|^(\.\./)+||; s/:[0-9]+(:[0-9]+)?:/:/" |
+		awk '!/^[^ ]*\.h: / || !seen[$0]++' | sort >"$dir/warnings" || true
+}
+
+# no_new_warnings OWN DIR: nothing was said in DIR that was not said of the kernel's own
+# files, in OWN.
+no_new_warnings() {
+	! comm -13 "$1/warnings" "$2/warnings" | grep . >&2 ||
+		die "what was converted does not compile without warnings (see $2/build.log)"
+}
+
+# seen_by_sparse DIR FILE
+seen_by_sparse() {
+	grep -qE "^ *CHECK .*\<$(basename "$2")\$" "$1/build.log" ||
+		die "sparse did not look at $2"
+}
+
+# fingerprint DIR FILE...: all that DIR was made of, and what was made, should somebody
+# have built something else there meanwhile.
+# shellcheck disable=SC2154
+fingerprint() {
+	local dir=$1
+	shift
+
+	{
+		sha256sum "$tree/.smmu_inval_deb" "$obj/.config" "$obj/$built" \
+			"$tree"/include/linux/smmu_inval*.h "$SRC/scripts/$(basename "$0")" "$@" |
+			cut -d ' ' -f 1
+		"${CC:-gcc}" --version
+		cat "$(dirname "$sparse")/../sparse/.stamp"
+		[ ! -d "$dir" ] || find "$dir" -name '*.o' -printf '%p %T@ %s\n' | sort
+	} | sha256sum
+}
+
+# unless_built DIR COMMAND FILE...: run COMMAND, if DIR is not what it would make of
+# the FILEs.
+unless_built() {
+	local dir=$1 command=$2
+	shift 2
+
+	[ "$(cat "$dir/stamp" 2>/dev/null)" != "$(fingerprint "$dir" "$@")" ] || return 0
+	"$command"
+	fingerprint "$dir" "$@" >"$dir/stamp"
 }
