@@ -4,7 +4,7 @@
 # SMMU_INVAL_CACHE=DIR puts kernels, object trees and results elsewhere.
 
 # The flavours of scripts/check, see kunit/configs/
-FLAVOURS := $(filter-out %-demo arm64-%,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
+FLAVOURS := $(filter-out %-demo %-iommu arm64-%,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
 
 .DEFAULT_GOAL := help
 # The machine has one set of kernel trees, and the scripts use all of its CPUs.
@@ -22,6 +22,10 @@ demo: ## watch a driver follow a real process, coarse and precise side by side
 demo-kvm: ## real KVM, stock and converted to the library, side by side (QEMU, 2 to 3 minutes)
 	@scripts/install-packages check
 	@scripts/demo-kvm
+
+demo-sva: ## DMA by shared page tables behind a software IOMMU, coarse and precise (QEMU, a minute)
+	@scripts/install-packages check
+	@scripts/demo-sva
 
 check: ## run all tests: lint, KUnit on each kernel, coverage, demo, Debian's kernels
 	@scripts/check
@@ -62,8 +66,14 @@ check-arm64: ## compile the library and converted KVM for arm64, and look for it
 check-hmm: ## the kernel's own HMM suite, with its driver as it is and converted to the library
 	@scripts/check hmm
 
+check-iommu: ## the kernel's own IOMMU drivers, converted: compiled, and Intel's and AMD's booted
+	@scripts/check iommu
+
 check-kvm: ## the kernel's own KVM tests, with KVM as it is and converted to the library
 	@scripts/check kvm
+
+check-sva: ## programs that have DMA use their memory while they change it, on 7.3 and 6.12
+	@scripts/check sva
 
 modules: ## build the library and the example as modules: make modules KDIR=/path/to/headers
 	@scripts/build-modules "$(KDIR)"
@@ -77,7 +87,7 @@ clean: ## remove what was built here and in the cache, but not what was download
 clean-cache: ## remove the whole cache; says what it would remove, unless FORCE=1
 	@scripts/clean --cache
 
-.PHONY: help demo demo-kvm measure stress check check-full check-lint check-kunit check-coverage \
-	check-demo check-debian check-arm64 check-hmm check-kvm modules install-in-tree clean \
-	clean-cache \
+.PHONY: help demo demo-kvm demo-sva measure stress check check-full check-lint check-kunit \
+	check-coverage check-demo check-debian check-arm64 check-hmm check-iommu check-kvm \
+	check-sva modules install-in-tree clean clean-cache \
 	$(FLAVOURS:%=check-kunit-%)
