@@ -8,8 +8,9 @@
  * Accessed and dirty are set as an x86 CPU sets them: by a compare and exchange of the
  * whole entry that fails if the entry has changed meanwhile, before the translation is
  * used; accessed also in the entries of the tables that lead there, but for the topmost
- * of five levels; dirty only for a write that is allowed. As in VT-d and in AMD's IOMMU, protection keys are not looked
- * at. Unlike there, no entry but a leaf is ever cached.
+ * of five levels; dirty only for a write that is allowed. As in VT-d and in AMD's
+ * IOMMU, protection keys are not looked at. Unlike there, no entry but a leaf is ever
+ * cached.
  *
  * Addresses of the kernel are refused: no entry of the upper half is looked at.
  */
