@@ -86,7 +86,15 @@ static void tlb_free(struct smmu_inval *si)
 	to_tlb_dev(si)->freed++;
 }
 
+/* Not called: so that it is the lock for which other bindings refuse it. */
+static void tlb_zap(struct smmu_inval *si, struct smmu_inval_batch *batch,
+		    const struct smmu_inval_span *span)
+{
+	KUNIT_FAIL(to_tlb_dev(si)->test, "a secondary TLB has nothing to zap");
+}
+
 static const struct smmu_inval_ops tlb_ops = {
+	.zap = tlb_zap,
 	.flush = tlb_flush,
 	.free = tlb_free,
 };
