@@ -14,15 +14,17 @@ struct dir {
 	char path[96];
 };
 
-static void dir_open(struct kunit *test, struct dir *dir)
+static void dir_open(struct kunit *test, struct dir *dir, bool shared)
 {
+	struct smmu_inval_config cfg = mm_dev_config();
 	struct mm_struct *mm = mm_attach(test);
 	unsigned long base;
 
+	cfg.shared_stats = shared;
 	base = mm_map(test, NULL, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS);
 	mm_touch(test, base, PAGES * PAGE_SIZE);
-	dir->dev = mm_dev_new(test, TEST_SPINLOCK, &mm_dev_ops, NULL, base,
+	dir->dev = mm_dev_new(test, TEST_SPINLOCK, &mm_dev_ops, &cfg, base,
 			      PAGES);
 	mm_dev_bind(dir->dev, MM_MN, mm);
 	dir->mnt = mm_mount(test, "debugfs");
@@ -30,8 +32,10 @@ static void dir_open(struct kunit *test, struct dir *dir)
 
 static const char *dir_path(struct dir *dir, const char *name)
 {
+	const struct dentry *of = dir->dev->si.dir;
+
 	snprintf(dir->path, sizeof(dir->path), "smmu_inval/%s/%s",
-		 dir->dev->si.dir->d_name.name, name);
+		 of ? (const char *)of->d_name.name : "shared", name);
 	return dir->path;
 }
 
@@ -89,7 +93,7 @@ static void debugfs_stats(struct kunit *test)
 	struct dir dir;
 	char *text;
 
-	dir_open(test, &dir);
+	dir_open(test, &dir, false);
 	mm_dev_populate(dir.dev, true);
 	KUNIT_ASSERT_EQ(test, vm_munmap(dir.dev->base, 2 * PAGE_SIZE), 0);
 	text = dir_read(test, &dir, "stats");
@@ -104,12 +108,29 @@ static void debugfs_stats(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, number(test, text, "misused", 1), 0ULL);
 }
 
+/*
+ * Those that share counters share a file, too, with nothing in it that only one
+ * of them has.
+ */
+static void debugfs_shared(struct kunit *test)
+{
+	struct dir dir;
+	char *text;
+
+	dir_open(test, &dir, true);
+	mm_dev_populate(dir.dev, true);
+	text = dir_read(test, &dir, "stats");
+	KUNIT_EXPECT_EQ(test, number(test, text, "UNMAP", 1),
+			mm_dev_event(dir.dev, UNMAP, callbacks));
+	KUNIT_EXPECT_NULL(test, strstr(text, "\npending "));
+}
+
 /* The switch switches, and takes nothing but 0 and 1. */
 static void debugfs_coarse(struct kunit *test)
 {
 	struct dir dir;
 
-	dir_open(test, &dir);
+	dir_open(test, &dir, false);
 	KUNIT_EXPECT_STREQ(test, dir_read(test, &dir, "coarse"), "0\n");
 	KUNIT_EXPECT_EQ(test, dir_write(test, &dir, "1"), 0);
 	KUNIT_EXPECT_TRUE(test, dir.dev->si.coarse);
@@ -123,6 +144,7 @@ static void debugfs_coarse(struct kunit *test)
 
 static struct kunit_case debugfs_cases[] = {
 	KUNIT_CASE(debugfs_stats),
+	KUNIT_CASE(debugfs_shared),
 	KUNIT_CASE(debugfs_coarse),
 	{}
 };

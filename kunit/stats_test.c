@@ -191,6 +191,46 @@ static void stats_retries(struct kunit *test)
 	expect_stats(test, dev, &want);
 }
 
+static void invalidate(struct test_dev *dev, u64 start, u64 last)
+{
+	struct smmu_inval_token *token;
+
+	guard(test_dev)(dev);
+	token = smmu_inval_begin(&dev->si, SMMU_INVAL_UNMAP);
+	smmu_inval_add(&dev->si, token, start, last);
+	smmu_inval_end(&dev->si, token);
+}
+
+/*
+ * Two instances count in one set of counters, and a third does not; what they
+ * counted stays when they go. Others may count there at the same time.
+ */
+static void stats_shared(struct kunit *test)
+{
+	struct smmu_inval_config cfg = test_config();
+	struct test_dev *one, *two, *other = stats_dev(test, 0);
+	struct smmu_inval_stats before, after;
+
+	cfg.shared_stats = true;
+	one = test_dev_new(test, TEST_RWLOCK, &test_ops, &cfg);
+	two = test_dev_new(test, TEST_MUTEX, &test_ops, &cfg);
+	KUNIT_EXPECT_PTR_EQ(test, one->si.stats, two->si.stats);
+	KUNIT_EXPECT_NULL(test, one->si.dir);
+	smmu_inval_get_stats(&one->si, &before);
+	invalidate(one, 0, 9);
+	invalidate(two, 0, 99);
+	smmu_inval_get_stats(&two->si, &after);
+	KUNIT_EXPECT_GE(test, after.event[SMMU_INVAL_UNMAP].asked,
+			before.event[SMMU_INVAL_UNMAP].asked + 110);
+	smmu_inval_get_stats(&other->si, &before);
+	KUNIT_EXPECT_EQ(test, before.event[SMMU_INVAL_UNMAP].asked, 0);
+
+	smmu_inval_destroy(&two->si);
+	smmu_inval_get_stats(&one->si, &before);
+	KUNIT_EXPECT_GE(test, before.event[SMMU_INVAL_UNMAP].asked,
+			after.event[SMMU_INVAL_UNMAP].asked);
+}
+
 static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(stats_of_nothing),
 	KUNIT_CASE(stats_asked),
@@ -198,6 +238,7 @@ static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(stats_pages),
 	KUNIT_CASE(stats_flushed),
 	KUNIT_CASE(stats_retries),
+	KUNIT_CASE(stats_shared),
 	{}
 };
 

@@ -274,6 +274,9 @@ struct smmu_inval_lock {
  * @late_debugfs: for instances that are made with mmap_lock held, as @alloc of
  *	smmu_inval_mn_class_init() is: smmu_inval_mn_get() adds the directory in
  *	debugfs, whose locks must not be taken inside of mmap_lock
+ * @shared_stats: for drivers with an instance for each buffer, where counters
+ *	for each CPU would take more memory than all else: it counts in what all
+ *	such instances share, and has no directory of its own in debugfs
  * @coarse: start with the coarse switch on, see smmu_inval_set_coarse()
  */
 struct smmu_inval_config {
@@ -289,6 +292,7 @@ struct smmu_inval_config {
 	unsigned long zap_events;
 	void *owner;
 	bool late_debugfs;
+	bool shared_stats;
 	bool coarse;
 };
 

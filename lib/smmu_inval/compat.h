@@ -87,6 +87,22 @@ static inline bool smmu_inval_pud_accessible(pud_t pud)
 {
 	return smmu_inval_pte_accessible(pud_pte(pud));
 }
+#else
+/* Nobody has said yet what an accessible entry is here, so there is none. */
+static inline bool smmu_inval_pte_accessible(pte_t pte)
+{
+	return false;
+}
+
+static inline bool smmu_inval_pmd_accessible(pmd_t pmd)
+{
+	return false;
+}
+
+static inline bool smmu_inval_pud_accessible(pud_t pud)
+{
+	return false;
+}
 #endif
 
 /* Architectures without huge pages do not define what reads a huge entry. */

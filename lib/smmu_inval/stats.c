@@ -10,16 +10,11 @@
 
 static struct dentry *root;
 static atomic_t next_dir;
+/* Of all instances with shared_stats. */
+static DEFINE_PER_CPU(struct smmu_inval_stats, shared_stats);
 
-/**
- * smmu_inval_get_stats() - the counters of an instance
- * @si: the instance
- * @sum: filled in; sums over all CPUs, not a snapshot of one moment
- *
- * Context: any.
- */
-void smmu_inval_get_stats(const struct smmu_inval *si,
-			  struct smmu_inval_stats *sum)
+static void stats_sum(const struct smmu_inval_stats __percpu *stats,
+		      struct smmu_inval_stats *sum)
 {
 	u64 *to = (u64 *)sum;
 	unsigned int i;
@@ -28,24 +23,37 @@ void smmu_inval_get_stats(const struct smmu_inval *si,
 	BUILD_BUG_ON(sizeof(*sum) % sizeof(u64));
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
-		const u64 *from = (u64 *)per_cpu_ptr(si->stats, cpu);
+		const u64 *from = (u64 *)per_cpu_ptr(stats, cpu);
 
 		for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
 			to[i] += READ_ONCE(from[i]);
 	}
 }
+
+/**
+ * smmu_inval_get_stats() - the counters of an instance
+ * @si: the instance; with shared_stats the sums are those of all that share
+ * @sum: filled in; sums over all CPUs, not a snapshot of one moment
+ *
+ * Context: any.
+ */
+void smmu_inval_get_stats(const struct smmu_inval *si,
+			  struct smmu_inval_stats *sum)
+{
+	stats_sum(si->stats, sum);
+}
 EXPORT_SYMBOL_GPL(smmu_inval_get_stats);
 
 static int stats_show(struct seq_file *m, void *unused)
 {
-	struct smmu_inval *si = m->private;
+	const struct smmu_inval *si = m->private;
 	struct smmu_inval_stats *s;
 	unsigned int i;
 
 	s = kmalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
 		return -ENOMEM;
-	smmu_inval_get_stats(si, s);
+	stats_sum(si ? si->stats : &shared_stats, s);
 	seq_printf(m, "%-16s %12s %12s %12s %12s %12s %12s\n", "event",
 		   "callbacks", "asked", "changed", "kept", "deferred",
 		   "flushed");
@@ -72,10 +80,12 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "eagain %llu\n", s->eagain);
 	seq_printf(m, "single_pass %llu\n", s->single_pass);
 	seq_printf(m, "combined %llu\n", s->combined);
+	kfree(s);
+	if (!si)
+		return 0;
 	seq_printf(m, "pending %u\n", READ_ONCE(si->nr_pending));
 	seq_printf(m, "dead %u\n", READ_ONCE(si->dead));
 	seq_printf(m, "misused %u\n", READ_ONCE(si->safe_side));
-	kfree(s);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -99,6 +109,10 @@ DEFINE_DEBUGFS_ATTRIBUTE(coarse_fops, coarse_get, coarse_set, "%llu\n");
 
 int smmu_inval_stats_init(struct smmu_inval *si)
 {
+	if (si->cfg.shared_stats) {
+		si->stats = &shared_stats;
+		return 0;
+	}
 	if (!smmu_inval_should_fail(alloc))
 		si->stats = alloc_percpu(struct smmu_inval_stats);
 	if (!si->stats)
@@ -113,6 +127,8 @@ void smmu_inval_debugfs_add(struct smmu_inval *si)
 {
 	char name[64];
 
+	if (si->cfg.shared_stats)
+		return;
 	snprintf(name, sizeof(name), "%s-%u", si->cfg.name,
 		 (unsigned int)atomic_inc_return(&next_dir));
 	si->dir = debugfs_create_dir(name, root);
@@ -123,12 +139,15 @@ void smmu_inval_debugfs_add(struct smmu_inval *si)
 void smmu_inval_stats_free(struct smmu_inval *si)
 {
 	debugfs_remove_recursive(si->dir);
-	free_percpu(si->stats);
+	if (!si->cfg.shared_stats)
+		free_percpu(si->stats);
 }
 
 void smmu_inval_debugfs_init(void)
 {
 	root = debugfs_create_dir("smmu_inval", NULL);
+	debugfs_create_file("stats", 0444, debugfs_create_dir("shared", root),
+			    NULL, &stats_fops);
 	smmu_inval_inject_init(root);
 }
 
