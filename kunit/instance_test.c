@@ -169,6 +169,38 @@ static void instance_bad_ops(struct kunit *test)
 	smmu_inval_destroy(&dev->si);
 }
 
+/* Who sleeps in a zap cannot have a lock that does not. */
+static void instance_zap_sleeps(struct kunit *test)
+{
+	static const struct {
+		enum test_lock_kind kind;
+		int ret;
+	} cases[] = {
+		{ TEST_MUTEX, 0 },
+		{ TEST_RWSEM, 0 },
+		{ TEST_SPINLOCK, -EINVAL },
+		{ TEST_RAW_SPINLOCK, -EINVAL },
+		{ TEST_RWLOCK, -EINVAL },
+	};
+	struct smmu_inval_config cfg = test_config();
+	struct test_dev *dev;
+	unsigned int i;
+
+	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	cfg.zap_sleeps = true;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		cfg.lock = test_lock_init(dev, cases[i].kind);
+		KUNIT_EXPECT_EQ_MSG(test, smmu_inval_init(&dev->si, &test_ops,
+							  &cfg),
+				    cases[i].ret, "%u", i);
+		smmu_inval_destroy(&dev->si);
+	}
+	cfg.lock = (struct smmu_inval_lock) { .kind = SMMU_INVAL_LOCKLESS };
+	KUNIT_EXPECT_EQ(test, smmu_inval_init(&dev->si, &test_ops, &cfg),
+			-EINVAL);
+}
+
 /* The smallest and the largest that are allowed work. */
 static void instance_limits(struct kunit *test)
 {
@@ -305,6 +337,7 @@ KUNIT_ARRAY_PARAM(test_lock, test_locks, test_lock_desc);
 static struct kunit_case instance_cases[] = {
 	KUNIT_CASE(instance_bad_config),
 	KUNIT_CASE(instance_bad_ops),
+	KUNIT_CASE(instance_zap_sleeps),
 	KUNIT_CASE(instance_limits),
 	KUNIT_CASE_PARAM(instance_lock_kinds, test_lock_gen_params),
 	KUNIT_CASE_PARAM(instance_destroy_pending, test_lock_gen_params),

@@ -421,6 +421,31 @@ static void ival_nonblock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, 0, true), 0);
 }
 
+/* What sleeps in its zap is not called by who may not sleep, lock or no lock. */
+static void ival_nonblock_zap_sleeps(struct kunit *test)
+{
+	const struct sleeping_lock *lock = test->param_value;
+	struct smmu_inval_config cfg = mm_dev_config();
+	struct ival_rig rig;
+	struct mmu_notifier_range range;
+
+	cfg.zap_sleeps = true;
+	rig = ival_rig(test, lock->kind, &mm_dev_ops, &cfg);
+	range = mm_range(rig.mm, MMU_NOTIFY_CLEAR, rig.base,
+			 rig.base + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, mmu_notifier_invalidate_range_start_nonblock(&range),
+			-EAGAIN);
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, eagain), 1);
+	KUNIT_EXPECT_EQ(test, rig.dev->zaps[SMMU_INVAL_CLEAR], 0);
+	KUNIT_EXPECT_TRUE(test, mm_dev_maps(rig.dev, 0, true));
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
+
+	mmu_notifier_invalidate_range_start(&range);
+	KUNIT_EXPECT_EQ(test, rig.dev->zaps[SMMU_INVAL_CLEAR], 1);
+	mmu_notifier_invalidate_range_end(&range);
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, 0, true), 0);
+}
+
 /* I6: another notifier's -EAGAIN after ours: no end, and nobody is stuck. */
 static void ival_nonblock_other(struct kunit *test)
 {
@@ -990,6 +1015,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_history),
 	KUNIT_CASE(ival_insert_busy),
 	KUNIT_CASE_PARAM(ival_nonblock, sleeping_lock_gen_params),
+	KUNIT_CASE_PARAM(ival_nonblock_zap_sleeps, sleeping_lock_gen_params),
 	KUNIT_CASE(ival_nonblock_other),
 	KUNIT_CASE(ival_nonblock_spinlock),
 	KUNIT_CASE(ival_owner),

@@ -274,6 +274,8 @@ struct smmu_inval_lock {
  * @late_debugfs: for instances that are made with mmap_lock held, as @alloc of
  *	smmu_inval_mn_class_init() is: smmu_inval_mn_get() adds the directory in
  *	debugfs, whose locks must not be taken inside of mmap_lock
+ * @zap_sleeps: zap or flush sleep for more than the lock, which has to be one
+ *	that sleeps: a callback that may not wait is sent away at once
  * @shared_stats: for drivers with an instance for each buffer, where counters
  *	for each CPU would take more memory than all else: it counts in what all
  *	such instances share, and has no directory of its own in debugfs
@@ -292,6 +294,7 @@ struct smmu_inval_config {
 	unsigned long zap_events;
 	void *owner;
 	bool late_debugfs;
+	bool zap_sleeps;
 	bool shared_stats;
 	bool coarse;
 };

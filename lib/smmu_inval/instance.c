@@ -51,13 +51,27 @@ module_param_named(coarse, smmu_inval_coarse, bool, 0644);
 MODULE_PARM_DESC(coarse,
 		 "one hull, always zap, always flush everything, in all instances");
 
+static bool lock_is_valid(const struct smmu_inval_config *cfg)
+{
+	switch (cfg->lock.kind) {
+	case SMMU_INVAL_NO_LOCK:
+		return false;
+	case SMMU_INVAL_LOCKLESS:
+		return !cfg->lock.lock && !cfg->zap_sleeps;
+	case SMMU_INVAL_MUTEX:
+	case SMMU_INVAL_RWSEM:
+		return cfg->lock.lock;
+	default:
+		return cfg->lock.lock && !cfg->zap_sleeps;
+	}
+}
+
 static bool config_is_valid(const struct smmu_inval_ops *ops,
 			    const struct smmu_inval_config *cfg)
 {
 	if (!ops || !cfg || !cfg->name || !*cfg->name)
 		return false;
-	if (cfg->lock.kind == SMMU_INVAL_LOCKLESS ? !!cfg->lock.lock :
-	    cfg->lock.kind == SMMU_INVAL_NO_LOCK || !cfg->lock.lock)
+	if (!lock_is_valid(cfg))
 		return false;
 	if (!ops->flush || !ops->flush_issue != !ops->flush_wait)
 		return false;

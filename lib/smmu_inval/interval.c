@@ -215,11 +215,11 @@ static enum smmu_inval_hit pending_hit(const struct smmu_inval_interval *ival,
 	return records_hit(ival, now, start, last);
 }
 
-/* False if the caller may not sleep and the lock would have to. */
+/* False if the caller may not sleep and the lock, or what follows, would have to. */
 static bool interval_lock(struct smmu_inval *si, bool blockable,
 			  unsigned long *flags)
 {
-	if (!blockable && smmu_inval_should_fail(nonblock))
+	if (!blockable && (si->cfg.zap_sleeps || smmu_inval_should_fail(nonblock)))
 		return false;
 	if (!blockable && smmu_inval_lock_sleeps(si))
 		return smmu_inval_trylock(si, flags);
