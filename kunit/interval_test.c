@@ -884,6 +884,40 @@ static void ival_several(struct kunit *test)
 	smmu_inval_interval_remove(second);
 }
 
+/* Section 6: inserted in a driver's mmap(). */
+static void insert_locked(struct kunit *test, const struct smmu_inval_ops *ops)
+{
+	struct ival_rig rig = {};
+	u64 last;
+	int ret;
+
+	rig_memory(test, &rig);
+	rig.dev = mm_dev_new(test, TEST_MUTEX, ops, NULL, rig.base, PAGES);
+	last = rig.base + PAGES * PAGE_SIZE - 1;
+	mmap_write_lock(rig.mm);
+	ret = smmu_inval_interval_insert_locked(&rig.dev->ival, &rig.dev->si,
+						rig.mm, rig.base, last, 8);
+	mmap_write_unlock(rig.mm);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	rig.dev->binding = MM_INTERVAL;
+	rig.dev->mm = rig.mm;
+	mm_dev_populate(rig.dev, true);
+	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 1, 2), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_count(rig.dev, false), PAGES - 2);
+	mm_dev_expect_coherent(rig.dev, "after");
+}
+
+static void ival_insert_locked(struct kunit *test)
+{
+	insert_locked(test, &mm_dev_ops);
+}
+
+/* With a second pass, which before 7.3 is a notifier more. */
+static void ival_insert_locked_two_phase(struct kunit *test)
+{
+	insert_locked(test, &mm_dev_ops_two_phase);
+}
+
 /* Misuse that can be known at insertion gets -EINVAL. */
 static void ival_insert_refuses(struct kunit *test)
 {
@@ -1030,6 +1064,8 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_second_pass_busy),
 	KUNIT_CASE(ival_clips),
 	KUNIT_CASE(ival_several),
+	KUNIT_CASE(ival_insert_locked),
+	KUNIT_CASE(ival_insert_locked_two_phase),
 	KUNIT_CASE(ival_insert_refuses),
 	KUNIT_CASE(ival_exit),
 	KUNIT_CASE(ival_reinsert),

@@ -895,6 +895,10 @@ struct smmu_inval_cookie {
 int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 			       struct smmu_inval *si, struct mm_struct *mm,
 			       u64 start, u64 last, unsigned int nr_records);
+int smmu_inval_interval_insert_locked(struct smmu_inval_interval *ival,
+				      struct smmu_inval *si,
+				      struct mm_struct *mm, u64 start, u64 last,
+				      unsigned int nr_records);
 void smmu_inval_interval_remove(struct smmu_inval_interval *ival);
 struct smmu_inval_cookie
 smmu_inval_interval_read_begin(const struct smmu_inval_interval *ival);

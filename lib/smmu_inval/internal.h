@@ -147,7 +147,7 @@ extern bool smmu_inval_two_pass;
 /* second.c: the second pass of interval notifiers, where core mm has one. */
 
 int smmu_inval_second_join(struct smmu_inval_interval *ival,
-			   struct mm_struct *mm);
+			   struct mm_struct *mm, bool locked);
 void smmu_inval_second_leave(struct smmu_inval_interval *ival);
 void smmu_inval_second_defer(struct smmu_inval_interval *ival,
 			     struct smmu_inval_drain *drain, u64 start, u64 last);

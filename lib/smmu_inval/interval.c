@@ -339,12 +339,12 @@ static void interval_invalidate_finish(struct mmu_interval_notifier_finish *fini
 
 /* Several devices of a process flush at the same time: here, or in second.c. */
 static int second_pass_init(struct smmu_inval_interval *ival,
-			    struct mm_struct *mm)
+			    struct mm_struct *mm, bool locked)
 {
 	if (!ival->si->ops->flush_issue)
 		return 0;
 	if (!smmu_inval_two_pass)
-		return smmu_inval_second_join(ival, mm);
+		return smmu_inval_second_join(ival, mm, locked);
 	ival->second = smmu_inval_alloc(1, sizeof(*ival->second));
 	return ival->second ? 0 : -ENOMEM;
 }
@@ -363,6 +363,51 @@ static const struct mmu_interval_notifier_ops interval_ops = {
 	.invalidate_finish = interval_invalidate_finish,
 #endif
 };
+
+static int interval_insert(struct smmu_inval_interval *ival,
+			   struct smmu_inval *si, struct mm_struct *mm,
+			   u64 start, u64 last, unsigned int nr_records,
+			   bool locked)
+{
+	u64 length;
+	int ret;
+
+	if (!si->ops || !si->ops->zap || !smmu_inval_has_hvas(si) ||
+	    !smmu_inval_has_lock(si) || !is_power_of_2(nr_records) ||
+	    start > last || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
+		return -EINVAL;
+	/* The length has to fit; the last page is never the user's. */
+	if (start == 0 && last == ULONG_MAX)
+		last -= PAGE_SIZE;
+
+	memset(ival, 0, sizeof(*ival));
+	ival->si = si;
+	ival->nr_records = nr_records;
+	ival->records = smmu_inval_alloc(nr_records, sizeof(*ival->records));
+	if (!ival->records)
+		return -ENOMEM;
+	/* As it will be, for who finds the interval in second.c before. */
+	ival->mni.interval_tree.start = start;
+	ival->mni.interval_tree.last = last;
+	ret = second_pass_init(ival, mm, locked);
+	if (ret)
+		goto free;
+	ival->still.mm = mm;
+	length = last - start + 1;
+	if (locked)
+		ret = mmu_interval_notifier_insert_locked(&ival->mni, mm, start,
+							  length, &interval_ops);
+	else
+		ret = mmu_interval_notifier_insert(&ival->mni, mm, start, length,
+						   &interval_ops);
+	if (!ret)
+		return 0;
+	second_pass_free(ival);
+free:
+	kvfree(ival->records);
+	ival->records = NULL;
+	return ret;
+}
 
 /**
  * smmu_inval_interval_insert() - begin to follow a range of a process
@@ -385,40 +430,33 @@ int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 			       struct smmu_inval *si, struct mm_struct *mm,
 			       u64 start, u64 last, unsigned int nr_records)
 {
-	int ret;
-
-	if (!si->ops || !si->ops->zap || !smmu_inval_has_hvas(si) ||
-	    !smmu_inval_has_lock(si) || !is_power_of_2(nr_records) ||
-	    start > last || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
-		return -EINVAL;
-	/* The length has to fit; the last page is never the user's. */
-	if (start == 0 && last == ULONG_MAX)
-		last -= PAGE_SIZE;
-
-	memset(ival, 0, sizeof(*ival));
-	ival->si = si;
-	ival->nr_records = nr_records;
-	ival->records = smmu_inval_alloc(nr_records, sizeof(*ival->records));
-	if (!ival->records)
-		return -ENOMEM;
-	/* As it will be, for who finds the interval in second.c before. */
-	ival->mni.interval_tree.start = start;
-	ival->mni.interval_tree.last = last;
-	ret = second_pass_init(ival, mm);
-	if (ret)
-		goto free;
-	ival->still.mm = mm;
-	ret = mmu_interval_notifier_insert(&ival->mni, mm, start,
-					   last - start + 1, &interval_ops);
-	if (!ret)
-		return 0;
-	second_pass_free(ival);
-free:
-	kvfree(ival->records);
-	ival->records = NULL;
-	return ret;
+	return interval_insert(ival, si, mm, start, last, nr_records, false);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_interval_insert);
+
+/**
+ * smmu_inval_interval_insert_locked() - the same, where mmap_lock is held
+ * @ival: as for smmu_inval_interval_insert(), with all that follows
+ * @si: the instance
+ * @mm: whose
+ * @start: first user address, page aligned
+ * @last: last user address, inclusive
+ * @nr_records: how many invalidations are remembered; a power of two
+ *
+ * For an mmap() of the driver's, which knows the range only there.
+ *
+ * Context: process context; mmap_lock of @mm held for writing, the driver's lock
+ * not held; sleeps.
+ * Return: as smmu_inval_interval_insert().
+ */
+int smmu_inval_interval_insert_locked(struct smmu_inval_interval *ival,
+				      struct smmu_inval *si,
+				      struct mm_struct *mm, u64 start, u64 last,
+				      unsigned int nr_records)
+{
+	return interval_insert(ival, si, mm, start, last, nr_records, true);
+}
+EXPORT_SYMBOL_GPL(smmu_inval_interval_insert_locked);
 
 /**
  * smmu_inval_interval_remove() - follow the range no more

@@ -173,11 +173,15 @@ static const struct mmu_notifier_ops second_ops = {
 
 /* Before the interval is inserted; its range is set. */
 int smmu_inval_second_join(struct smmu_inval_interval *ival,
-			   struct mm_struct *mm)
+			   struct mm_struct *mm, bool locked)
 {
-	struct mmu_notifier *mn = mmu_notifier_get(&second_ops, mm);
 	struct smmu_inval_peers *peers;
+	struct mmu_notifier *mn;
 
+	if (locked)
+		mn = mmu_notifier_get_locked(&second_ops, mm);
+	else
+		mn = mmu_notifier_get(&second_ops, mm);
 	if (IS_ERR(mn))
 		return PTR_ERR(mn);
 	peers = to_peers(mn);
