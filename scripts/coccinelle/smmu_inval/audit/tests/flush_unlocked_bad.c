@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Flushed when the lock is free again. */
+#include <linux/mmu_notifier.h>
+
+struct toy {
+	struct mmu_interval_notifier notifier;
+	struct mutex lock;
+	struct work_struct removal;
+	unsigned long start;
+	unsigned long end;
+	unsigned long seq;
+	void *owner;
+};
+
+static bool toy_invalidate(struct mmu_interval_notifier *mni,
+			   const struct mmu_notifier_range *range,
+			   unsigned long cur_seq)
+{
+	struct toy *toy = container_of(mni, struct toy, notifier);
+
+	mutex_lock(&toy->lock);
+	mmu_interval_set_seq(mni, cur_seq);
+	toy_unmap(toy, range->start, range->end);
+	mutex_unlock(&toy->lock);
+	toy_flush_tlb_range(toy, range->start, range->end);	/* audit: flush_unlocked */
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops toy_ops = {
+	.invalidate = toy_invalidate,
+};

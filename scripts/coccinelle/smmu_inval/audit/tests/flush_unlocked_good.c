@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Flushed before the unlock, also after another lock was dropped. */
+#include <linux/mmu_notifier.h>
+
+struct toy {
+	struct mmu_interval_notifier notifier;
+	struct mutex lock;
+	struct work_struct removal;
+	unsigned long start;
+	unsigned long end;
+	unsigned long seq;
+	void *owner;
+};
+
+static bool toy_invalidate(struct mmu_interval_notifier *mni,
+			   const struct mmu_notifier_range *range,
+			   unsigned long cur_seq)
+{
+	struct toy *toy = container_of(mni, struct toy, notifier);
+
+	spin_lock(&toy->list_lock);
+	toy_unlink(toy);
+	spin_unlock(&toy->list_lock);
+	mutex_lock(&toy->lock);
+	mmu_interval_set_seq(mni, cur_seq);
+	if (toy->idle) {
+		mutex_unlock(&toy->lock);
+		return true;
+	}
+	toy_unmap(toy, range->start, range->end);
+	toy_flush_tlb_range(toy, range->start, range->end);
+	mutex_unlock(&toy->lock);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops toy_ops = {
+	.invalidate = toy_invalidate,
+};

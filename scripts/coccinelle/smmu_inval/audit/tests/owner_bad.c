@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Invalidates what it is about to map. */
+#include <linux/mmu_notifier.h>
+
+struct toy {
+	struct mmu_interval_notifier notifier;
+	struct mutex lock;
+	struct work_struct removal;
+	unsigned long start;
+	unsigned long end;
+	unsigned long seq;
+	void *owner;
+};
+
+static bool toy_invalidate(struct mmu_interval_notifier *mni,
+			   const struct mmu_notifier_range *range,
+			   unsigned long cur_seq)
+{
+	struct toy *toy = container_of(mni, struct toy, notifier);
+
+	mutex_lock(&toy->lock);
+	mmu_interval_set_seq(mni, cur_seq);
+	toy_unmap(toy, range->start, range->end);
+	mutex_unlock(&toy->lock);
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops toy_ops = {
+	.invalidate = toy_invalidate,
+};
+
+static int toy_migrate(struct toy *toy, struct migrate_vma *args)
+{
+	args->pgmap_owner = toy->owner;
+	return migrate_vma_setup(args);	/* audit: owner */
+}
