@@ -197,7 +197,8 @@ struct smmu_inval_ops {
 /*
  * The kinds of lock that a driver may protect its secondary MMU with. A
  * spinlock that protects a secondary TLB is taken with interrupts off, and a
- * secondary TLB may do without: nothing is ever pending there.
+ * secondary TLB may do without: nothing is ever pending there. Other drivers whose
+ * interrupt handlers take their spinlock say so: .kind = SMMU_INVAL_SPINLOCK_IRQ.
  */
 enum smmu_inval_lock_kind {
 	SMMU_INVAL_NO_LOCK,
@@ -314,6 +315,18 @@ struct smmu_inval_config {
 	.nr_ranges = 64,				\
 	.nr_history = 64,				\
 	.flush_spans = SMMU_INVAL_BATCH_SPANS
+
+/*
+ * And a driver with an instance for each buffer or region, bound to intervals: what
+ * is pending is in the records of those.
+ */
+#define SMMU_INVAL_OBJECT_CONFIG_DEFAULTS		\
+	.start = 0,					\
+	.last = ULONG_MAX,				\
+	.page_shift = PAGE_SHIFT,			\
+	.nr_history = 1,				\
+	.flush_spans = SMMU_INVAL_BATCH_SPANS,		\
+	.shared_stats = true
 
 /* And a secondary TLB, of which nothing is ever pending. */
 #define SMMU_INVAL_TLB_CONFIG_DEFAULTS			\
