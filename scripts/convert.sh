@@ -12,6 +12,13 @@
 #
 # is an extended regular expression that no statement of the result may match,
 # comments aside. A converted file has to pass W=1 and sparse without a word.
+#
+# A semantic patch does not see comments. One that is no longer true is removed before,
+# if the header has a line
+#
+#	// Without-comment: REGEX
+#
+# that the comment matches.
 
 # header COCCI KEY: what COCCI's header says, a line each.
 header() { sed -n "s|^// $2: *||p" "$1"; }
@@ -24,8 +31,42 @@ statements() {
 		sed 's/[;{}]/&\n/g'
 }
 
-# spatch aligns with blanks, and leaves some where it removes.
-tidy() { unexpand --first-only -t 8 "$1" | sed 's/[[:blank:]]*$//' | cat -s; }
+# spatch aligns with blanks, and leaves some where it removes. It has a style of its own
+# for loops, puts no blank line between what it adds at the top level, and now and then
+# no new line before the body of a function.
+tidy() {
+	unexpand --first-only -t 8 "$1" |
+		sed -E -e 's/[[:blank:]]*$//' \
+			-e 's/\<for\(([^;]*);([^ ;][^;]*);([^ ;].*)/for (\1; \2; \3/' \
+			-e 's/\<([a-z_]*for_each[a-z_]*) \(/\1(/' \
+			-e 's/^(\t+[a-z]+)\(\*/\1 (*/' |
+		awk '/^[a-z].*\(/ { head = 1 }
+			head && sub(/\)\{$/, ")\n{") { head = 0 }
+			/[;{}]$/ { head = 0 }
+			end && /^(static|const|struct|int|void|bool) / { print "" }
+			{ print; end = /^};?$/ }' |
+		cat -s
+}
+
+# without_comment FILE REGEX: remove comments that match, of lines of their own.
+without_comment() {
+	awk -v regex="$2" '
+		!inside && /^[ \t]*\/\*/ { inside = 1; comment = "" }
+		inside {
+			comment = comment $0 "\n"
+			if (/\*\/[ \t]*$/) {
+				inside = 0
+				if (comment !~ regex)
+					printf "%s", comment
+			} else if (/\*\//) {
+				inside = 0
+				printf "%s", comment
+			}
+			next
+		}
+		{ print }' "$1" >"$1.new"
+	mv "$1.new" "$1"
+}
 
 # convert DIR COCCI FILE...: each FILE is a copy of the kernel's, in DIR. What changed
 # is shown by DIR/NAME.diff, for COCCI called NAME.cocci.
@@ -38,6 +79,9 @@ convert() {
 	read -ra options < <(header "$cocci" Options | xargs)
 	for file; do
 		cp "$dir/$file" "$dir/$file.orig"
+		while read -r regex; do
+			without_comment "$dir/$file" "$regex"
+		done < <(header "$cocci" Without-comment)
 	done
 	(cd "$dir" && spatch --very-quiet --in-place -D patch "${options[@]}" \
 		--cocci-file "$cocci" "$@") >"$dir/spatch.log" 2>&1 ||
@@ -77,10 +121,15 @@ compile_below() {
 	# It does not count if the kernel goes on without sparse.
 	! grep -E 'not up to date|is not available' "$dir/build.log" >&2 ||
 		die "sparse did not look at $dir (see $dir/build.log)"
-	# Whatever was said, but for where. Of headers it is said in each file.
-	grep -E ' (warning|error): ' "$dir/build.log" |
-		sed -E "s|$dir/||; s|^(\.\./)+||; s/:[0-9]+(:[0-9]+)?:/:/" |
-		awk '!/^[^ ]*\.h: / || !seen[$0]++' | sort >"$dir/warnings" || true
+	warnings_of "$dir" "$dir"
+}
+
+# warnings_of DIR TREE: what DIR/build.log says of TREE, but for where, in DIR/warnings.
+# Of headers it is said in each file.
+warnings_of() {
+	grep -E ' (warning|error): ' "$1/build.log" |
+		sed -E "s|$2/||; s|^(\.\./)+||; s/:[0-9]+(:[0-9]+)?:/:/" |
+		awk '!/^[^ ]*\.h: / || !seen[$0]++' | sort >"$1/warnings" || true
 }
 
 # no_new_warnings OWN DIR: nothing was said in DIR that was not said of the kernel's own

@@ -8,6 +8,8 @@
 // Confidence: Moderate
 // Options: --no-includes --include-headers
 // Keywords: smmu_inval, iommu, sva, amd
+// Flavours: x86-7.3-iommu
+// Converts: drivers/iommu/amd/pasid.c 7.3
 // Changes: drivers/iommu/amd/amd_iommu_types.h drivers/iommu/amd/amd_iommu.h
 // Changes: drivers/iommu/amd/iommu.c drivers/iommu/amd/pasid.c
 // Leaves-no: struct mmu_notifier|mmu_notifier_(un)?register|\.arch_invalidate

@@ -9,6 +9,8 @@
 // Confidence: Moderate
 // Options: --no-includes --include-headers
 // Keywords: smmu_inval, iommu, sva, smmu
+// Flavours: arm64-6.12 arm64-7.3
+// Converts: drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3-sva.c 6.12 7.3
 // Changes: drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h
 // Changes: drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c
 // Changes: drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3-sva.c

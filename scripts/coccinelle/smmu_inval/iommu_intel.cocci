@@ -11,6 +11,8 @@
 // Confidence: Moderate
 // Options: --no-includes --include-headers
 // Keywords: smmu_inval, iommu, sva, vt-d
+// Flavours: x86-7.3-iommu
+// Converts: drivers/iommu/intel/svm.c 7.3
 // Changes: drivers/iommu/intel/iommu.h drivers/iommu/intel/cache.c
 // Changes: drivers/iommu/intel/svm.c
 // Leaves-no: struct mmu_notifier|mmu_notifier_(register|put)|\.arch_invalidate

@@ -7,6 +7,7 @@
 // Confidence: High
 // Options: --no-includes --include-headers
 // Keywords: smmu_inval, kvm, mmu_notifier
+// Converts: virt/kvm/kvm_main.c 6.12 7.3
 // Changes: virt/kvm/kvm_main.c
 // Leaves-no: mmu_invalidate_(in_progress|seq|range_start|range_end)|kvm->mmu_notifier
 // Leaves-no: kvm_mmu_notifier_invalidate_range|kvm_mmu_unmap_gfn_range

@@ -17,6 +17,7 @@
 ///
 // Confidence: High
 // Options: --no-includes --include-headers
+// Converts: lib/test_hmm.c 6.12 7.3
 // Keywords: smmu_inval, mmu_interval_notifier, hmm_range_fault
 // Leaves-no: mmu_interval_|mmu_notifier_range|dmirror_interval\>
 // Leaves-no: make_device_exclusive(_range)?\([^;]*\<NULL\>
