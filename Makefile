@@ -4,7 +4,7 @@
 # SMMU_INVAL_CACHE=DIR puts kernels, object trees and results elsewhere.
 
 # The flavours of scripts/check, see kunit/configs/
-FLAVOURS := $(filter-out %-demo %-iommu arm64-%,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
+FLAVOURS := $(filter-out %-demo %-iommu %-drivers arm64-%,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
 
 .DEFAULT_GOAL := help
 # The machine has one set of kernel trees, and the scripts use all of its CPUs.
@@ -66,6 +66,9 @@ check-arm64: ## compile the library and converted KVM for arm64, and look for it
 check-hmm: ## the kernel's own HMM suite, with its driver as it is and converted to the library
 	@scripts/check hmm
 
+check-rxe: ## soft RoCE's on-demand paging, as it is and converted, on a changing process
+	@scripts/check rxe
+
 check-iommu: ## the kernel's own IOMMU drivers, converted: compiled, and Intel's and AMD's booted
 	@scripts/check iommu
 
@@ -74,6 +77,24 @@ check-kvm: ## the kernel's own KVM tests, with KVM as it is and converted to the
 
 check-sva: ## programs that have DMA use their memory while they change it, on 7.3 and 6.12
 	@scripts/check sva
+
+check-cocci: ## the audits and the generic conversions, on their fixtures
+	@scripts/check cocci users
+
+check-convert: ## compile every driver that a semantic patch converts, with W=1 and sparse
+	@scripts/check convert arm64-7.3 arm64-6.12 iommu-arm64-7.3 iommu-arm64-6.12
+
+cocci: ## what users of mmu_notifiers break or waste: make cocci TREE=/path (or the three kernels)
+	@scripts/install-packages cocci
+	@if [ -n "$(TREE)" ]; then scripts/cocci "$(TREE)"; else \
+		for version in 6.1 6.12 7.3; do \
+			tree=$$(scripts/get-kernel $$version) || exit; \
+			printf '\nLinux %s\n\n' $$version; scripts/cocci "$$tree" || exit; \
+		done; fi
+
+users: ## write Documentation/smmu_inval_users.rst: all users in the three kernels, one by one
+	@scripts/install-packages check
+	@scripts/notifier-users
 
 modules: ## build the library and the example as modules: make modules KDIR=/path/to/headers
 	@scripts/build-modules "$(KDIR)"
@@ -89,5 +110,5 @@ clean-cache: ## remove the whole cache; says what it would remove, unless FORCE=
 
 .PHONY: help demo demo-kvm demo-sva measure stress check check-full check-lint check-kunit \
 	check-coverage check-demo check-debian check-arm64 check-hmm check-iommu check-kvm \
-	check-sva modules install-in-tree clean clean-cache \
+	check-rxe check-sva check-cocci check-convert cocci users modules install-in-tree clean clean-cache \
 	$(FLAVOURS:%=check-kunit-%)
