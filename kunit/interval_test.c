@@ -428,13 +428,16 @@ static void ival_nonblock_zap_sleeps(struct kunit *test)
 	struct smmu_inval_config cfg = mm_dev_config();
 	struct ival_rig rig;
 	struct mmu_notifier_range range;
+	int ret;
 
 	cfg.zap_sleeps = true;
 	rig = ival_rig(test, lock->kind, &mm_dev_ops, &cfg);
 	range = mm_range(rig.mm, MMU_NOTIFY_CLEAR, rig.base,
 			 rig.base + PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, mmu_notifier_invalidate_range_start_nonblock(&range),
-			-EAGAIN);
+	ret = mmu_notifier_invalidate_range_start_nonblock(&range);
+	KUNIT_EXPECT_EQ(test, ret, -EAGAIN);
+	if (!ret)
+		mmu_notifier_invalidate_range_end(&range);
 	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, eagain), 1);
 	KUNIT_EXPECT_EQ(test, rig.dev->zaps[SMMU_INVAL_CLEAR], 0);
 	KUNIT_EXPECT_TRUE(test, mm_dev_maps(rig.dev, 0, true));
