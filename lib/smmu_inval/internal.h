@@ -187,8 +187,18 @@ bool smmu_inval_tlb_fits(const struct smmu_inval *si);
 
 /* stats.c */
 
-#define smmu_inval_count(si, counter, n) \
-	this_cpu_add((si)->stats->counter, n)
+/*
+ * Not this_cpu_add(), which turns interrupts off where the architecture has no
+ * instruction for it: nothing counts in an interrupt. Callbacks of mmu_notifiers
+ * and of TLB flushes never come in one, and a driver that takes faults in one
+ * holds a lock that keeps it away.
+ */
+#define smmu_inval_count(si, counter, n)				\
+	do {								\
+		preempt_disable();					\
+		__this_cpu_add((si)->stats->counter, n);		\
+		preempt_enable();					\
+	} while (0)
 
 int smmu_inval_stats_init(struct smmu_inval *si);
 void smmu_inval_stats_free(struct smmu_inval *si);
