@@ -505,7 +505,8 @@ struct smmu_inval_batch {
 	struct smmu_inval *si;
 	struct smmu_inval_drain *drain;
 	struct llist_node *tables;
-	unsigned int nr;
+	/* One word without a gap: written, and tested, at once. */
+	u16 nr;
 	bool all;
 	bool may_yield;
 	/* One more than it keeps: a new span goes in first, then two join. */
@@ -560,20 +561,8 @@ static inline bool smmu_inval_may_yield(const struct smmu_inval_batch *batch)
 /* By hand, since DEFINE_CLASS() gives the destructor a copy of the object. */
 typedef struct smmu_inval_batch class_smmu_inval_batch_t;
 
-static inline struct smmu_inval_batch
-class_smmu_inval_batch_constructor(struct smmu_inval *si)
-{
-	struct smmu_inval_batch batch;
-
-	/* Not the spans: they are most of it, and nr says which are valid. */
-	batch.si = si;
-	batch.drain = NULL;
-	batch.tables = NULL;
-	batch.nr = 0;
-	batch.all = false;
-	batch.may_yield = false;
-	return batch;
-}
+struct smmu_inval_batch
+class_smmu_inval_batch_constructor(struct smmu_inval *si);
 
 static inline void
 class_smmu_inval_batch_destructor(struct smmu_inval_batch *batch)

@@ -17,6 +17,32 @@
 
 #include "internal.h"
 
+/**
+ * class_smmu_inval_batch_constructor() - an empty batch
+ * @si: the instance
+ *
+ * What CLASS(smmu_inval_batch, batch)(&si) calls. Not inlined, so that the compiler
+ * builds the batch where it is wanted, and does not copy it there; nor are its spans
+ * cleared, which are most of it, since the batch knows how many are valid.
+ *
+ * Context: any.
+ * Return: the batch, which is flushed when it goes out of scope.
+ */
+struct smmu_inval_batch
+class_smmu_inval_batch_constructor(struct smmu_inval *si)
+{
+	struct smmu_inval_batch batch __uninitialized;
+
+	batch.si = si;
+	batch.drain = NULL;
+	batch.tables = NULL;
+	batch.nr = 0;
+	batch.all = false;
+	batch.may_yield = false;
+	return batch;
+}
+EXPORT_SYMBOL_GPL(class_smmu_inval_batch_constructor);
+
 /* Does b, which does not start before a, leave no unit between them? */
 static bool spans_touch(const struct smmu_inval_span *a,
 			const struct smmu_inval_span *b)
