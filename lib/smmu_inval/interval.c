@@ -91,11 +91,11 @@ static bool record_overlaps(const struct smmu_inval_record *record,
 	return smmu_inval_overlaps(start, last, record->start, record->last);
 }
 
-/* The i-th newest record. */
+/* There is one. */
 static const struct smmu_inval_record *
-record_at(const struct smmu_inval_interval *ival, u64 i)
+newest_record(const struct smmu_inval_interval *ival)
 {
-	return &ival->records[(ival->seq - 1 - i) & (ival->nr_records - 1)];
+	return &ival->records[(ival->seq - 1) & (ival->nr_records - 1)];
 }
 
 /*
@@ -140,7 +140,7 @@ static void records_settle(struct smmu_inval_interval *ival,
 
 	if (!ival->settled || !ival->seq)
 		return;
-	newest = record_at(ival, 0)->mm_seq;
+	newest = newest_record(ival)->mm_seq;
 	if (seq_after(mm_seq, newest) && seq_after(newest, ival->quiet)) {
 		/* Pairs with the acquire in smmu_inval_interval_read_begin(). */
 		smp_store_release(&ival->quiet, newest);
@@ -172,15 +172,17 @@ static enum smmu_inval_hit records_hit(const struct smmu_inval_interval *ival,
 {
 	unsigned long quiet = cookie.quiet;
 	bool settled = cookie.settled;
-	u64 i, valid = min_t(u64, ival->seq, ival->nr_records);
+	const struct smmu_inval_record *records = ival->records;
+	unsigned int mask = ival->nr_records - 1;
+	u64 seq = ival->seq, oldest = seq - min_t(u64, seq, ival->nr_records);
 	bool coarse = smmu_inval_is_coarse(ival->si);
 	enum smmu_inval_hit hit = SMMU_INVAL_MISS;
 
 	/* Inserted while the mm was busy: nobody knows with what. */
 	if (!settled)
 		hit = SMMU_INVAL_MAYBE;
-	for (i = 0; i < valid; i++) {
-		const struct smmu_inval_record *record = record_at(ival, i);
+	while (seq != oldest) {
+		const struct smmu_inval_record *record = &records[--seq & mask];
 
 		if (settled && !seq_after(record->mm_seq, quiet))
 			return hit;
@@ -529,7 +531,7 @@ bool smmu_inval_interval_read_retry(struct smmu_inval_interval *ival,
 	if (smmu_inval_read_retry(si, cookie.si, start, last) || ival->dead)
 		return true;
 	if (cookie.settled &&
-	    (!ival->seq || !seq_after(record_at(ival, 0)->mm_seq, cookie.quiet)))
+	    (!ival->seq || !seq_after(newest_record(ival)->mm_seq, cookie.quiet)))
 		return false;
 
 	smmu_inval_count(si, checks, 1);
