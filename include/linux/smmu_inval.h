@@ -357,14 +357,15 @@ struct smmu_inval_token {
 	/* private: */
 	struct smmu_inval_range *ranges;
 	struct smmu_inval_token *next_free;
-	struct hlist_node hash;
-	const void *mm;
-	unsigned long hva_start;
-	unsigned long hva_end;
 	unsigned int refs;
 	enum smmu_inval_event event;
 	bool overflowed;
 	bool deferred;
+	/* NULL if it was not opened by a callback */
+	const void *mm;
+	unsigned long hva_start;
+	unsigned long hva_end;
+	struct hlist_node hash;
 };
 
 /* A completion; its place in the ring is its sequence. */
@@ -387,30 +388,36 @@ struct smmu_inval_flight {
  * are private to the library.
  */
 struct smmu_inval {
-	/* private: read by the inline functions below */
+	/* private: */
+	/*
+	 * What each invalidation writes and each check reads is first, on as few
+	 * cache lines as it takes, since these go from CPU to CPU; behind it what
+	 * they only read.
+	 */
 	u64 seq;
 	unsigned int nr_pending;
 	bool dead;
 	bool coarse;
 	bool safe_side;
-	/* Of all that is pending; grows, and is empty when nothing is. */
+	/* Of all that is pending; grows, and is [U64_MAX, 0] when nothing is. */
 	u64 hull_start;
 	u64 hull_last;
+	struct smmu_inval_token *free_tokens;
+	struct list_head waiters;
+	unsigned int slots_used;
+	struct smmu_inval_range slots[SMMU_INVAL_SLOTS];
+	struct rb_root_cached tree;
+	struct smmu_inval_range *free_nodes;
 
 	const struct smmu_inval_ops *ops;
 	struct smmu_inval_config cfg;
-
+	struct smmu_inval_stats __percpu *stats;
 	/* history.c */
 	struct smmu_inval_done *history;
 
 	/* pending.c */
-	unsigned int slots_used;
-	struct smmu_inval_range slots[SMMU_INVAL_SLOTS];
-	struct rb_root_cached tree;
 	struct smmu_inval_range *nodes;
-	struct smmu_inval_range *free_nodes;
 	struct smmu_inval_token *tokens;
-	struct smmu_inval_token *free_tokens;
 	struct hlist_head *buckets;
 	unsigned int bucket_bits;
 	struct {
@@ -424,16 +431,14 @@ struct smmu_inval {
 	/* tlb.c */
 	struct llist_head tlb_requests;
 
-	/* wait.c */
+	/* wait.c, of waiters */
 	raw_spinlock_t wait_lock;
-	struct list_head waiters;
 
 	/* flight.c */
 	struct smmu_inval_flight flights[SMMU_INVAL_FLIGHTS];
 	atomic64_t landed;
 	u64 last_ticket;
 
-	struct smmu_inval_stats __percpu *stats;
 	struct dentry *dir;
 	unsigned long magic;
 	unsigned long misused;
@@ -611,6 +616,13 @@ static inline u64 smmu_inval_read_begin(const struct smmu_inval *si)
 	return smp_load_acquire(&si->seq);
 }
 
+/* Not for drivers. Outside of the hull nothing is pending. */
+static inline bool __smmu_inval_in_hull(const struct smmu_inval *si,
+					u64 start, u64 last)
+{
+	return start <= si->hull_last && last >= si->hull_start;
+}
+
 /**
  * smmu_inval_read_retry() - may what a fault found be installed?
  * @si: the instance
@@ -627,7 +639,8 @@ static inline u64 smmu_inval_read_begin(const struct smmu_inval *si)
 static inline bool smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
 					 u64 start, u64 last)
 {
-	if (likely(!si->nr_pending && si->seq == cookie && start <= last) &&
+	if (likely(si->seq == cookie && start <= last &&
+		   !__smmu_inval_in_hull(si, start, last)) &&
 	    !IS_ENABLED(CONFIG_SMMU_INVAL_DEBUG))
 		return false;
 	return __smmu_inval_read_retry(si, cookie, start, last);

@@ -28,20 +28,6 @@ void smmu_inval_history_free(struct smmu_inval *si)
 	kvfree(si->history);
 }
 
-void smmu_inval_history_add(struct smmu_inval *si, u64 start, u64 last)
-{
-	struct smmu_inval_done *done;
-
-	done = &si->history[si->seq & (si->cfg.nr_history - 1)];
-	done->start = start;
-	done->last = last;
-	/*
-	 * Pairs with the acquire in smmu_inval_read_begin(): the primary page
-	 * tables changed before the sequence did.
-	 */
-	smp_store_release(&si->seq, si->seq + 1);
-}
-
 /**
  * smmu_inval_completed() - record a completion that never was pending
  * @si: the instance

@@ -119,7 +119,21 @@ void smmu_inval_pending_close(struct smmu_inval *si);
 
 int smmu_inval_history_init(struct smmu_inval *si);
 void smmu_inval_history_free(struct smmu_inval *si);
-void smmu_inval_history_add(struct smmu_inval *si, u64 start, u64 last);
+static inline void smmu_inval_history_add(struct smmu_inval *si,
+					  u64 start, u64 last)
+{
+	struct smmu_inval_done *done;
+
+	done = &si->history[si->seq & (si->cfg.nr_history - 1)];
+	done->start = start;
+	done->last = last;
+	/*
+	 * Pairs with the acquire in smmu_inval_read_begin(): the primary page
+	 * tables changed before the sequence did.
+	 */
+	smp_store_release(&si->seq, si->seq + 1);
+}
+
 enum smmu_inval_hit smmu_inval_history_hit(struct smmu_inval *si, u64 cookie,
 					   u64 start, u64 last);
 
@@ -131,7 +145,13 @@ bool smmu_inval_count_retry(struct smmu_inval *si, enum smmu_inval_hit pending,
 /* wait.c */
 
 void smmu_inval_wait_init(struct smmu_inval *si);
-void smmu_inval_wake(struct smmu_inval *si);
+void __smmu_inval_wake(struct smmu_inval *si);
+
+static inline void smmu_inval_wake(struct smmu_inval *si)
+{
+	if (!list_empty(&si->waiters))
+		__smmu_inval_wake(si);
+}
 
 /* flight.c */
 

@@ -54,6 +54,8 @@ int smmu_inval_pending_init(struct smmu_inval *si)
 		si->nodes[i].next = si->free_nodes;
 		si->free_nodes = &si->nodes[i];
 	}
+	for (i = 0; i < SMMU_INVAL_SLOTS; i++)
+		RB_CLEAR_NODE(&si->slots[i].it.rb);
 	return 0;
 }
 
@@ -64,7 +66,7 @@ void smmu_inval_pending_free(struct smmu_inval *si)
 	kvfree(si->nodes);
 }
 
-/* What is pending, for those who look without the lock. */
+/* The hull is what a check looks at first, and what those without the lock see. */
 static void pending_more(struct smmu_inval *si, u64 start, u64 last)
 {
 	if (start < si->hull_start)
@@ -91,7 +93,7 @@ static void overflow_get(struct smmu_inval *si)
 	pending_more(si, si->overflow.start, si->overflow.last);
 }
 
-static void overflow_grow(struct smmu_inval *si, u64 start, u64 last)
+static noinline void overflow_grow(struct smmu_inval *si, u64 start, u64 last)
 {
 	si->overflow.start = min(si->overflow.start, start);
 	si->overflow.last = max(si->overflow.last, last);
@@ -116,16 +118,16 @@ static void overflow_put(struct smmu_inval *si)
 
 static struct smmu_inval_range *range_alloc(struct smmu_inval *si)
 {
-	unsigned long free = ~si->slots_used & GENMASK(SMMU_INVAL_SLOTS - 1, 0);
+	unsigned int free = ~si->slots_used & GENMASK(SMMU_INVAL_SLOTS - 1, 0);
 	struct smmu_inval_range *range;
-	unsigned int slot;
 
 	if (smmu_inval_should_fail(node))
 		return NULL;
 	if (free) {
-		slot = __ffs(free);
-		WRITE_ONCE(si->slots_used, si->slots_used | BIT(slot));
-		return &si->slots[slot];
+		range = &si->slots[__ffs(free)];
+		/* Its lowest bit */
+		WRITE_ONCE(si->slots_used, si->slots_used | (free & -free));
+		return range;
 	}
 	range = si->free_nodes;
 	if (range)
@@ -133,14 +135,15 @@ static struct smmu_inval_range *range_alloc(struct smmu_inval *si)
 	return range;
 }
 
-static bool range_is_slot(struct smmu_inval *si, struct smmu_inval_range *range)
+/* A slot is in no tree, and a node is, or was, or has never been. */
+static bool range_is_slot(const struct smmu_inval_range *range)
 {
-	return range >= si->slots && range < si->slots + SMMU_INVAL_SLOTS;
+	return RB_EMPTY_NODE(&range->it.rb);
 }
 
 static void range_free(struct smmu_inval *si, struct smmu_inval_range *range)
 {
-	if (range_is_slot(si, range)) {
+	if (range_is_slot(range)) {
 		WRITE_ONCE(si->slots_used,
 			   si->slots_used & ~BIT(range - si->slots));
 	} else {
@@ -265,12 +268,22 @@ static bool token_has(const struct smmu_inval_token *token, u64 start, u64 last)
 {
 	const struct smmu_inval_range *range;
 
-	if (token->refs == 1)
-		return false;
 	for (range = token->ranges; range; range = range->next)
 		if (range->it.start == start && range->it.last == last)
 			return true;
 	return false;
+}
+
+static noinline void token_overflow(struct smmu_inval *si,
+				    struct smmu_inval_token *token,
+				    u64 start, u64 last)
+{
+	if (!token->overflowed)
+		overflow_get(si);
+	else
+		smmu_inval_count(si, overflow_pending, 1);
+	token->overflowed = true;
+	overflow_grow(si, start, last);
 }
 
 /**
@@ -313,29 +326,26 @@ void smmu_inval_add(struct smmu_inval *si, struct smmu_inval_token *token,
 		overflow_grow(si, start, last);
 		return;
 	}
-	if (!token->refs) {
-		smmu_inval_misuse(si, "range added after end", start, last,
-				  event);
-		return;
+	if (unlikely(token->refs != 1)) {
+		if (!token->refs) {
+			smmu_inval_misuse(si, "range added after end", start,
+					  last, event);
+			return;
+		}
+		if (token_has(token, start, last))
+			return;
 	}
-	if (token_has(token, start, last))
-		return;
 
 	range = range_alloc(si);
 	if (!range) {
-		if (!token->overflowed)
-			overflow_get(si);
-		else
-			smmu_inval_count(si, overflow_pending, 1);
-		token->overflowed = true;
-		overflow_grow(si, start, last);
+		token_overflow(si, token, start, last);
 		return;
 	}
 	WRITE_ONCE(range->it.start, start);
 	WRITE_ONCE(range->it.last, last);
 	range->next = token->ranges;
 	token->ranges = range;
-	if (!range_is_slot(si, range))
+	if (!range_is_slot(range))
 		interval_tree_insert(&range->it, &si->tree);
 	pending_more(si, start, last);
 }
@@ -423,12 +433,11 @@ EXPORT_SYMBOL_GPL(smmu_inval_end);
 enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
 					   u64 start, u64 last)
 {
-	unsigned long used = si->slots_used;
 	const struct smmu_inval_range *range;
-	unsigned int slot;
+	unsigned int used;
 
-	for_each_set_bit(slot, &used, SMMU_INVAL_SLOTS) {
-		range = &si->slots[slot];
+	for (used = si->slots_used; used; used &= used - 1) {
+		range = &si->slots[__ffs(used)];
 		if (smmu_inval_overlaps(start, last, range->it.start,
 					range->it.last))
 			return SMMU_INVAL_HIT;
@@ -451,16 +460,17 @@ enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
  */
 bool smmu_inval_pending_hint(const struct smmu_inval *si, u64 start, u64 last)
 {
-	unsigned long used = READ_ONCE(si->slots_used);
-	unsigned int slot;
+	unsigned int used = READ_ONCE(si->slots_used);
+	const struct smmu_inval_range *range;
 
-	if (READ_ONCE(si->nr_pending) > hweight_long(used))
+	if (READ_ONCE(si->nr_pending) > hweight32(used))
 		return true;
-	for_each_set_bit(slot, &used, SMMU_INVAL_SLOTS)
-		if (smmu_inval_overlaps(start, last,
-					READ_ONCE(si->slots[slot].it.start),
-					READ_ONCE(si->slots[slot].it.last)))
+	for (; used; used &= used - 1) {
+		range = &si->slots[__ffs(used)];
+		if (smmu_inval_overlaps(start, last, READ_ONCE(range->it.start),
+					READ_ONCE(range->it.last)))
 			return true;
+	}
 	return false;
 }
 

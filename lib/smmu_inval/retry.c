@@ -46,7 +46,7 @@ static bool hull_hit(const struct smmu_inval *si, u64 start, u64 last)
 bool smmu_inval_is_pending(const struct smmu_inval *si, u64 start, u64 last)
 {
 	smmu_inval_assert_held(si);
-	if (!si->nr_pending)
+	if (!__smmu_inval_in_hull(si, start, last))
 		return false;
 	if (si->dead)
 		return true;
@@ -90,12 +90,13 @@ bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
 	}
 	if (si->dead)
 		return true;
-	if (!si->nr_pending && si->seq == cookie)
+	if (si->seq == cookie && !__smmu_inval_in_hull(si, start, last))
 		return false;
 
 	smmu_inval_count(si, checks, 1);
 	pending = smmu_inval_pending_hit(si, start, last);
-	done = smmu_inval_history_hit(si, cookie, start, last);
+	done = si->seq == cookie ? SMMU_INVAL_MISS :
+	       smmu_inval_history_hit(si, cookie, start, last);
 	if (smmu_inval_is_coarse(si)) {
 		if (hull_hit(si, start, last))
 			pending = max(pending, SMMU_INVAL_MAYBE);

@@ -32,13 +32,11 @@ void smmu_inval_wait_init(struct smmu_inval *si)
 }
 
 /* Wake those that nothing blocks any more. The lock is held exclusively. */
-void smmu_inval_wake(struct smmu_inval *si)
+void __smmu_inval_wake(struct smmu_inval *si)
 {
 	struct smmu_inval_waiter *waiter, *next;
 	unsigned long flags;
 
-	if (list_empty(&si->waiters))
-		return;
 	raw_spin_lock_irqsave(&si->wait_lock, flags);
 	list_for_each_entry_safe(waiter, next, &si->waiters, list) {
 		if (!si->dead &&
