@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+#
+# streams.py TRACE STREAM: make a stream for the benchmarks (see
+# kunit/bench/bench_stream.c) of what the library's tracepoints said, as
+# scripts/boot with BOOT_RECORD keeps it. Of several instances it takes the busiest.
+#
+# An end names no invalidation: it is of the newest that its task has open. The
+# binding to interval notifiers sees no end: there it comes before the task's next
+# invalidation begins.
+import collections
+import re
+import sys
+
+LINE = re.compile(r"-(\d+)\s+\[\d+\].*: smmu_inval_(\w+): si=(\w+) (.*)")
+RANGE = re.compile(r"range=\[(0x[0-9a-f]+|0), (0x[0-9a-f]+|0)\]")
+
+
+def read(path):
+    """Per instance: (task, what, start, last)."""
+    events = collections.defaultdict(list)
+    with open(path, encoding="ascii", errors="replace") as trace:
+        for line in trace:
+            match = LINE.search(line)
+            if not match:
+                continue
+            task, what, instance, rest = match.groups()
+            span = RANGE.search(rest)
+            start, last = (int(n, 16) for n in span.groups()) if span else (0, 0)
+            if what in ("add", "change") and not span:
+                continue
+            events[instance].append((task, what, start, last))
+    return events
+
+
+def convert(events):
+    has_ends = any(what == "end" for _, what, _, _ in events)
+    opened = collections.defaultdict(list)
+    unflushed = collections.defaultdict(list)
+    lines = []
+    next_id = 0
+    for task, what, start, last in events:
+        if what == "begin":
+            if not has_ends:
+                lines += [f"e {i}" for i in opened.pop(task, [])]
+            opened[task].append(next_id)
+            lines.append(f"b {next_id}")
+            next_id += 1
+        elif what == "add" and opened[task]:
+            lines.append(f"a {opened[task][-1]} {start:x} {last:x}")
+        elif what == "end" and opened[task]:
+            lines.append(f"e {opened[task].pop()}")
+        elif what == "change":
+            unflushed[task].append(f"c {start:x} {last:x}")
+        elif what == "flush":
+            # Sections of several tasks may be interleaved, each under its own lock.
+            changes = unflushed.pop(task, [])
+            lines += changes + ["f"] * bool(changes)
+    return lines
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit("usage: streams.py TRACE STREAM")
+    events = read(sys.argv[1])
+    if not events:
+        sys.exit(f"{sys.argv[1]}: nothing of smmu_inval in it")
+    # Pages that cannot be told from others: the whole address space, at exit.
+    lines = convert(max(events.values(), key=len))
+    with open(sys.argv[2], "w", encoding="ascii") as stream:
+        stream.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
