@@ -11,12 +11,16 @@
 
 /* Counts what the kernel complains about, as it goes to the log. */
 static unsigned int warnings;
+/* A report that names every range there is */
+static bool named_everything;
 
 static void count_warnings(struct console *console, const char *text,
 			   unsigned int length)
 {
 	if (strnstr(text, "WARNING: ", length))
 		warnings++;
+	if (strnstr(text, "range [0x0, 0xffffffffffffffff]", length))
+		named_everything = true;
 }
 
 static struct console counter = {
@@ -32,6 +36,7 @@ static void watch_begin(void)
 	console_lock();
 	console_unlock();
 	warnings = 0;
+	named_everything = false;
 	counter.flags = CON_ENABLED;
 	register_console(&counter);
 }
@@ -165,6 +170,13 @@ static bool install_into_pending(struct test_dev *dev)
 	return true;
 }
 
+static bool install_inverted(struct test_dev *dev)
+{
+	scoped_guard(test_dev, dev)
+		smmu_inval_assert_may_install(&dev->si, 30, 20);
+	return true;
+}
+
 static bool install_into_dead(struct test_dev *dev)
 {
 	smmu_inval_shutdown(&dev->si);
@@ -201,6 +213,23 @@ static bool end_before_flush(struct test_dev *dev)
 	smmu_inval_changed(&batch, 10, 20, SMMU_INVAL_UNMAP);
 	smmu_inval_end(&dev->si, token);
 	return true;
+}
+
+/* Page tables wait for the flush like everything else. */
+static bool end_before_tables(struct test_dev *dev)
+{
+	struct smmu_inval_token *token;
+	struct test_table table = {};
+
+	guard(test_dev)(dev);
+	CLASS(smmu_inval_batch, batch)(&dev->si);
+
+	token = smmu_inval_begin(&dev->si, SMMU_INVAL_UNMAP);
+	smmu_inval_add(&dev->si, token, 10, 20);
+	smmu_inval_batch_free_later(&batch, &table.node);
+	smmu_inval_end(&dev->si, token);
+	smmu_inval_batch_flush(&batch);
+	return dev->freed;
 }
 
 static int other_fault(void *arg)
@@ -280,11 +309,13 @@ static const struct misuse {
 	MISUSE(add_after_end),
 #ifdef CONFIG_SMMU_INVAL_DEBUG
 	MISUSE(install_into_pending),
+	MISUSE(install_inverted),
 	MISUSE(install_into_dead),
 #endif
 #if defined(CONFIG_SMMU_INVAL_DEBUG) && defined(CONFIG_LOCKDEP)
 	MISUSE(flush_outside_the_lock),
 	MISUSE(end_before_flush),
+	MISUSE(end_before_tables),
 	MISUSE(unflushed_at_fault),
 	MISUSE(unflushed_at_begin),
 	MISUSE(unflushed_at_change),
@@ -413,6 +444,17 @@ static void debug_no_free_tables(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dev->flushes_all, 3);
 }
 
+/* An end without begin could be that of anything, and the report says so. */
+static void debug_end_of_what(struct kunit *test)
+{
+	struct test_dev *dev = debug_dev(test);
+
+	watch_begin();
+	test_end(dev, NULL);
+	KUNIT_EXPECT_EQ(test, watch_end(), 1);
+	KUNIT_EXPECT_TRUE(test, named_everything);
+}
+
 /* Once per boot, since there is no instance left to remember it. */
 static void debug_use_after_destroy(struct kunit *test)
 {
@@ -480,6 +522,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(debug_misuse, misuse_gen_params),
 	KUNIT_CASE(debug_ticket),
 	KUNIT_CASE(debug_no_free_tables),
+	KUNIT_CASE(debug_end_of_what),
 	KUNIT_CASE(debug_use_after_destroy),
 	KUNIT_CASE(debug_legal),
 	{}

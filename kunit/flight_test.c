@@ -173,6 +173,38 @@ static void flight_newest(struct kunit *test)
 	}
 }
 
+/* A device that puts what comes at once into one command: one ticket for all. */
+static u64 issue_same(struct smmu_inval *si, const struct smmu_inval_flush *flush)
+{
+	test_ops_two_phase.flush_issue(si, flush);
+	return 1;
+}
+
+static void flight_same_ticket(struct kunit *test)
+{
+	struct smmu_inval_config cfg = test_config();
+	struct smmu_inval_ops ops = test_ops_two_phase;
+	struct test_dev *dev;
+
+	ops.flush_issue = issue_same;
+	dev = test_dev_new(test, test_lock_param(test), &ops, &cfg);
+	{
+		CLASS(smmu_inval_drain, slow)(&dev->si);
+
+		test_change_deferred(dev, &slow, 10, 19);
+		test_change_deferred(dev, &slow, 30, 39);
+		test_drain(dev, 20, 29);
+		KUNIT_EXPECT_EQ(test, waits(dev), 0);
+		test_drain(dev, 39, 39);
+		KUNIT_EXPECT_EQ(test, waited(dev), 1);
+	}
+	KUNIT_EXPECT_EQ(test, dev->flushes, 2);
+	KUNIT_EXPECT_EQ(test, dev->flushes_all, 0);
+	/* The test's own, and the drain's. */
+	KUNIT_EXPECT_EQ(test, waits(dev), 2);
+	smmu_inval_destroy(&dev->si);
+}
+
 /* A flush of everything is in the way of everything. */
 static void flight_all(struct kunit *test)
 {
@@ -226,6 +258,24 @@ static void flight_reuse(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, test_count(dev, overflow_flights), 0);
 	KUNIT_EXPECT_EQ(test, waits(dev), i);
+}
+
+/* They land in any order; what has landed once stays so. */
+static void flight_out_of_order(struct kunit *test)
+{
+	struct test_dev *dev = flight_dev(test);
+
+	CLASS(smmu_inval_drain, old)(&dev->si);
+	CLASS(smmu_inval_drain, new)(&dev->si);
+
+	test_change_deferred(dev, &old, 10, 19);
+	test_change_deferred(dev, &new, 30, 39);
+	smmu_inval_drain_finish(&new);
+	/* The device is done with both, and one does not know it. */
+	smmu_inval_drain_finish(&old);
+	KUNIT_EXPECT_EQ(test, waits(dev), 2);
+	test_drain(dev, 0, TEST_UNITS - 1);
+	KUNIT_EXPECT_EQ(test, waits(dev), 2);
 }
 
 /* Page tables are freed after the wait, once. */
@@ -327,9 +377,11 @@ static struct kunit_case flight_cases[] = {
 	KUNIT_CASE_PARAM(flight_not_deferred, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_of_others, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_newest, test_lock_gen_params),
+	KUNIT_CASE_PARAM(flight_same_ticket, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_all, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_overflow, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_reuse, test_lock_gen_params),
+	KUNIT_CASE_PARAM(flight_out_of_order, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_free_tables, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_threads, test_lock_gen_params),
 	{}

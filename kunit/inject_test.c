@@ -5,8 +5,12 @@
  * These tests set the library's fault attributes, which are not exported: they
  * are only built into a kernel together with the library.
  */
-#include <linux/sched.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 
+#include "../compat.h"
 #include "../internal.h"
 #include "smmu_inval_test.h"
 
@@ -85,26 +89,37 @@ static void inject_full_batch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_count(dev, overflow_batch), 2);
 }
 
+/*
+ * smmu_inval_init() without the nth of the library's own allocations, whatever else
+ * may fail in this kernel, as fail_nth would count; true if it came to that one.
+ */
+static bool init_without(struct test_dev *dev, unsigned int nth,
+			 const struct smmu_inval_config *cfg, int *ret)
+{
+	bool came;
+
+	inject_begin(&smmu_inval_fail_alloc);
+	atomic_set(&smmu_inval_fail_alloc.space, nth);
+	atomic_set(&smmu_inval_fail_alloc.times, 1);
+	*ret = smmu_inval_init(&dev->si, &test_ops, cfg);
+	came = !atomic_read(&smmu_inval_fail_alloc.times);
+	inject_end(&smmu_inval_fail_alloc);
+	atomic_set(&smmu_inval_fail_alloc.space, 0);
+	return came;
+}
+
 /* Each allocation of smmu_inval_init() fails, one after the other. */
 static void inject_no_memory(struct kunit *test)
 {
 	struct smmu_inval_config cfg = test_config();
 	struct test_dev *dev;
-	unsigned int nth, left;
+	unsigned int nth;
 	int ret;
 
 	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
 	cfg.lock = test_lock_init(dev, TEST_MUTEX);
-	smmu_inval_fail_alloc.verbose = 0;
-	for (nth = 1; nth < 100; nth++) {
-		/* The nth of this task's; what is left says if it came to it. */
-		current->fail_nth = nth;
-		ret = smmu_inval_init(&dev->si, &test_ops, &cfg);
-		left = current->fail_nth;
-		current->fail_nth = 0;
-		if (left)
-			break;
+	for (nth = 1; init_without(dev, nth, &cfg, &ret) && nth < 100; nth++) {
 		KUNIT_EXPECT_EQ_MSG(test, ret, -ENOMEM, "allocation %u", nth);
 		smmu_inval_destroy(&dev->si);
 	}
@@ -112,6 +127,43 @@ static void inject_no_memory(struct kunit *test)
 	KUNIT_EXPECT_GT(test, nth, 5);
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	smmu_inval_destroy(&dev->si);
+}
+
+/* What arrays of that size are made of; free pages wait in lists of the CPUs. */
+static unsigned long allocated_pages(void)
+{
+	return smmu_inval_vmalloc_pages() +
+	       global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
+}
+
+/* An allocation that fails leaves none of those before it behind. */
+static void inject_no_leak(struct kunit *test)
+{
+	struct smmu_inval_config cfg = test_config();
+	unsigned long before, after;
+	struct test_dev *dev;
+	unsigned int nth, i;
+	bool came = true;
+	int ret;
+
+	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	cfg.lock = test_lock_init(dev, TEST_MUTEX);
+	/* So large that 32 of the smallest, half a MiB each, cannot be missed. */
+	cfg.nr_ranges = 1U << 16;
+	cfg.nr_history = 1U << 16;
+	for (nth = 1; came && nth < 100; nth++) {
+		before = allocated_pages();
+		for (i = 0; i < 32 && came; i++) {
+			came = init_without(dev, nth, &cfg, &ret);
+			smmu_inval_destroy(&dev->si);
+		}
+		after = allocated_pages();
+		KUNIT_EXPECT_LT_MSG(test, (long)(after - before),
+				    (long)(SZ_8M >> PAGE_SHIFT),
+				    "allocation %u", nth);
+	}
+	KUNIT_EXPECT_GT(test, nth, 5);
 }
 
 /* Coarse by the module parameter: all instances, at any time. */
@@ -154,6 +206,7 @@ static struct kunit_case inject_cases[] = {
 	KUNIT_CASE_PARAM(inject_no_node, test_lock_gen_params),
 	KUNIT_CASE_PARAM(inject_full_batch, test_lock_gen_params),
 	KUNIT_CASE(inject_no_memory),
+	KUNIT_CASE(inject_no_leak),
 	KUNIT_CASE_PARAM(inject_coarse, test_lock_gen_params),
 	{}
 };

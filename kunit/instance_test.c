@@ -84,6 +84,27 @@ static void unknown_event(struct smmu_inval_config *cfg)
 	cfg->zap_events = BIT(SMMU_INVAL_NR_EVENTS);
 }
 
+/* The largest that is none of the mistakes below. */
+static void instance_largest(struct kunit *test)
+{
+	struct smmu_inval_config cfg = test_config();
+	struct test_dev *dev;
+
+	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	cfg.lock = test_lock_init(dev, TEST_MUTEX);
+	cfg.nr_ranges = SMMU_INVAL_MAX_RANGES;
+	KUNIT_EXPECT_EQ(test, smmu_inval_init(&dev->si, &test_ops, &cfg), 0);
+	smmu_inval_destroy(&dev->si);
+	cfg = test_config();
+	cfg.lock = test_lock_init(dev, TEST_MUTEX);
+	cfg.nr_history = SMMU_INVAL_MAX_RANGES;
+	cfg.page_shift = PAGE_SHIFT;
+	cfg.flush_spans = SMMU_INVAL_BATCH_SPANS;
+	KUNIT_EXPECT_EQ(test, smmu_inval_init(&dev->si, &test_ops, &cfg), 0);
+	smmu_inval_destroy(&dev->si);
+}
+
 static void instance_bad_config(struct kunit *test)
 {
 	static const struct {
@@ -336,6 +357,7 @@ KUNIT_ARRAY_PARAM(test_lock, test_locks, test_lock_desc);
 
 static struct kunit_case instance_cases[] = {
 	KUNIT_CASE(instance_bad_config),
+	KUNIT_CASE(instance_largest),
 	KUNIT_CASE(instance_bad_ops),
 	KUNIT_CASE(instance_zap_sleeps),
 	KUNIT_CASE(instance_limits),

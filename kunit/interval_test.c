@@ -185,11 +185,16 @@ static void ival_fault_elsewhere(struct kunit *test)
 {
 	struct ival_rig rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops, NULL);
 	struct held held;
+	u64 retries;
 
 	hold(&rig, &held, 0, HALF);
+	retries = mm_dev_counter(rig.dev, retries_pending);
 	KUNIT_EXPECT_TRUE(test, mm_dev_pending(rig.dev, 0));
 	KUNIT_EXPECT_TRUE(test, mm_dev_pending(rig.dev, HALF - 1));
 	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, HALF));
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, retries_pending),
+			retries + 2);
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, retries_done), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, HALF, true), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_hmm_fault(rig.dev, HALF, HALF, true), 0);
 	KUNIT_EXPECT_EQ(test, rig.dev->retries, 0);
@@ -235,6 +240,7 @@ static void ival_cookie_of_pending(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
 	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
 	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(rig.dev, cookie, HALF));
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, retries_done), 1);
 }
 
 /* I4: the same, by way of the overflow of the ring. */
@@ -260,6 +266,31 @@ static void ival_cookie_of_lost(struct kunit *test)
 	for (i = 0; i <= 8; i++)
 		KUNIT_EXPECT_EQ(test, rig_zap(&rig, HALF, 1), 0);
 	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+}
+
+/*
+ * I4: what is lost stays lost when the ring overflows again, and then with what is
+ * pending.
+ */
+static void ival_lost_and_pending(struct kunit *test)
+{
+	struct ival_rig rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops, NULL);
+	struct smmu_inval_cookie cookie = mm_dev_read_begin(rig.dev);
+	struct held held;
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, 1), 0);
+	for (i = 0; i <= 8; i++)
+		KUNIT_EXPECT_EQ(test, rig_zap(&rig, HALF, 1), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, overflow_pending), 0);
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	hold(&rig, &held, HALF + 1, 1);
+	for (i = 0; i <= 8; i++)
+		KUNIT_EXPECT_EQ(test, rig_zap(&rig, HALF, 1), 0);
+	KUNIT_EXPECT_GT(test, mm_dev_counter(rig.dev, overflow_pending), 0);
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	let_go(&rig, &held);
 }
 
 /* I5: a pending record that leaves the ring stays covered. */
@@ -331,6 +362,20 @@ static void ival_history(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 1));
 	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 2));
 	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(rig.dev, cookie, 3));
+}
+
+/* Section 6: the first fault learns what is over, and no other has to. */
+static void ival_first_fault(struct kunit *test)
+{
+	struct ival_rig rig = {};
+
+	rig_memory(test, &rig);
+	rig.dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops, NULL, rig.base, PAGES);
+	mm_dev_bind(rig.dev, MM_INTERVAL, rig.mm);
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, 0, true), 0);
+	KUNIT_EXPECT_EQ(test, rig.dev->retries, 1);
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig.dev, 1, true), 0);
+	KUNIT_EXPECT_EQ(test, rig.dev->retries, 1);
 }
 
 /* I3: inserted in the middle of an invalidation, nothing is known before it. */
@@ -954,6 +999,20 @@ static void ival_insert_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, 1), 0);
 	KUNIT_EXPECT_EQ(test, rig.dev->zaps[SMMU_INVAL_CLEAR], 1);
 	smmu_inval_interval_remove(&ival);
+	/* All but the first page: nothing is cut off. */
+	KUNIT_ASSERT_EQ(test, smmu_inval_interval_insert(&ival, &rig.dev->si,
+							 rig.mm, PAGE_SIZE,
+							 ULONG_MAX, 8), 0);
+	KUNIT_EXPECT_EQ(test, ival.mni.interval_tree.last, ULONG_MAX);
+	smmu_inval_interval_remove(&ival);
+	/* From the same start, with its last page. */
+	KUNIT_ASSERT_EQ(test, smmu_inval_interval_insert(&ival, &rig.dev->si,
+							 rig.mm, 0,
+							 rig.base + PAGE_SIZE - 1,
+							 8), 0);
+	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, 1), 0);
+	KUNIT_EXPECT_EQ(test, rig.dev->zaps[SMMU_INVAL_CLEAR], 2);
+	smmu_inval_interval_remove(&ival);
 }
 
 /* The end of the process, and of the binding. */
@@ -994,6 +1053,22 @@ static void ival_exit(struct kunit *test)
 						       dev->base + PAGE_SIZE - 1),
 			-ESRCH);
 	mm_dev_unbind(dev);
+}
+
+/* The instance is shut down, the process lives: no fault waits for better times. */
+static void ival_shutdown(struct kunit *test)
+{
+	struct ival_rig rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops, NULL);
+	struct mm_dev *dev = rig.dev;
+
+	KUNIT_EXPECT_EQ(test, smmu_inval_interval_wait(&dev->ival, dev->base,
+						       dev->base + PAGE_SIZE - 1),
+			0);
+	smmu_inval_shutdown(&dev->si);
+	KUNIT_EXPECT_EQ(test, smmu_inval_interval_wait(&dev->ival, dev->base,
+						       dev->base + PAGE_SIZE - 1),
+			-ESRCH);
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(dev, 0, false), -ESRCH);
 }
 
 /* I10: after remove no callback comes, and the interval can be used again. */
@@ -1046,10 +1121,12 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_fault_waits),
 	KUNIT_CASE(ival_cookie_of_pending),
 	KUNIT_CASE(ival_cookie_of_lost),
+	KUNIT_CASE(ival_lost_and_pending),
 	KUNIT_CASE(ival_overflow),
 	KUNIT_CASE(ival_settles),
 	KUNIT_CASE(ival_history_overflow),
 	KUNIT_CASE(ival_history),
+	KUNIT_CASE(ival_first_fault),
 	KUNIT_CASE(ival_insert_busy),
 	KUNIT_CASE_PARAM(ival_nonblock, sleeping_lock_gen_params),
 	KUNIT_CASE_PARAM(ival_nonblock_zap_sleeps, sleeping_lock_gen_params),
@@ -1071,6 +1148,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_insert_locked_two_phase),
 	KUNIT_CASE(ival_insert_refuses),
 	KUNIT_CASE(ival_exit),
+	KUNIT_CASE(ival_shutdown),
 	KUNIT_CASE(ival_reinsert),
 	KUNIT_CASE(ival_remove_waits),
 	{}

@@ -91,6 +91,10 @@ static void expect_wellformed(struct kunit *test,
 		KUNIT_EXPECT_GT(test, seen->last, seen->start);
 		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(seen->start));
 		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(seen->last + 1));
+		/* Pages that follow each other in memory, too, are one. */
+		if (i && seen->start == next && seen->write == seen[-1].write)
+			KUNIT_EXPECT_NE(test, seen->pfn, seen[-1].pfn +
+					((next - seen[-1].start) >> PAGE_SHIFT));
 		next = seen->last + 1;
 	}
 	if (look->nr)

@@ -494,6 +494,41 @@ static void mn_nested(struct kunit *test)
 	mmap_read_unlock(rig.mm);
 }
 
+/*
+ * I4: what nests and is not quite the same ends on its own, also if both are in
+ * one bucket of the hash table: of so many addresses some are.
+ */
+static void mn_nested_others(struct kunit *test)
+{
+	struct mn_rig rig = mn_rig(test, &mm_dev_ops, NULL);
+	struct mmu_notifier_range outer, inner;
+	unsigned int i, joined = 0;
+	u64 cookie;
+
+	outer = mm_range(rig.mm, MMU_NOTIFY_CLEAR, rig.base,
+			 rig.base + HALF * PAGE_SIZE);
+	mmap_read_lock(rig.mm);
+	mmu_notifier_invalidate_range_start(&outer);
+	for (i = 0; i <= 512; i++) {
+		inner = outer;
+		if (i == 0)
+			inner.event = MMU_NOTIFY_PROTECTION_PAGE;
+		else if (i % 2)
+			inner.start += i;
+		else
+			inner.end -= i;
+		mmu_notifier_invalidate_range_start(&inner);
+		cookie = smmu_inval_read_begin(&rig.dev->si);
+		mmu_notifier_invalidate_range_end(&inner);
+		joined += smmu_inval_read_begin(&rig.dev->si) == cookie;
+	}
+	KUNIT_EXPECT_EQ(test, joined, 0);
+	KUNIT_EXPECT_TRUE(test, mm_dev_pending(rig.dev, 0));
+	mmu_notifier_invalidate_range_end(&outer);
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
+	mmap_read_unlock(rig.mm);
+}
+
 #define MANY	24
 
 /* I5: more invalidations than there are nodes; coverage never shrinks. */
@@ -1150,13 +1185,18 @@ static void mn_get_put(struct kunit *test)
 	struct mm_struct *mm = mm_attach(test);
 	struct smmu_inval_mn *a, *b;
 	struct get_dev *dev;
+	struct dentry *dir;
 
 	get_init();
 	a = get(test, mm);
+	dev = container_of(a, struct get_dev, smn);
+	/* One directory, made late. */
+	dir = dev->si.dir;
+	KUNIT_EXPECT_NOT_NULL(test, dir);
 	b = get(test, mm);
 	KUNIT_EXPECT_PTR_EQ(test, a, b);
 	KUNIT_EXPECT_EQ(test, get_allocs, 1);
-	dev = container_of(a, struct get_dev, smn);
+	KUNIT_EXPECT_PTR_EQ(test, dev->si.dir, dir);
 	smmu_inval_mn_put(a);
 	KUNIT_EXPECT_FALSE(test, smmu_inval_is_dead(&dev->si));
 	KUNIT_EXPECT_EQ(test, dev->zaps, 0);
@@ -1286,6 +1326,31 @@ static void mn_init_refuses(struct kunit *test)
 	smmu_inval_destroy(&si);
 }
 
+/* Section 6: what it accepts it leaves as it is, and memory need not be zero. */
+static void mn_init_accepts(struct kunit *test)
+{
+	static const struct smmu_inval_ops ops = {
+		.zap = get_zap,
+		.flush = get_flush,
+	};
+	struct smmu_inval_config cfg = mm_dev_config();
+	struct get_dev *dev;
+
+	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	memset(dev, 0xff, sizeof(*dev));
+	spin_lock_init(&dev->lock);
+	cfg.lock = SMMU_INVAL_LOCK(&dev->lock);
+	KUNIT_ASSERT_EQ(test, smmu_inval_init(&dev->si, &ops, &cfg), 0);
+	KUNIT_EXPECT_EQ(test, smmu_inval_mn_init(&dev->smn, &dev->si,
+						 &smmu_inval_mn_ops), 0);
+	/* Interrupts stay on: only a secondary TLB is called with them off. */
+	KUNIT_EXPECT_EQ(test, (int)dev->si.cfg.lock.kind,
+			(int)SMMU_INVAL_SPINLOCK);
+	KUNIT_EXPECT_EQ(test, dev->smn.users, 0);
+	smmu_inval_destroy(&dev->si);
+}
+
 /* Aging. */
 
 static bool young[3];
@@ -1410,6 +1475,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_numa_spares_pinned),
 	KUNIT_CASE(mn_parallel),
 	KUNIT_CASE(mn_nested),
+	KUNIT_CASE(mn_nested_others),
 	KUNIT_CASE(mn_overflow),
 	KUNIT_CASE(mn_nonblock),
 	KUNIT_CASE(mn_may_yield),
@@ -1427,6 +1493,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_put_after_exit),
 	KUNIT_CASE(mn_get_put_race),
 	KUNIT_CASE(mn_init_refuses),
+	KUNIT_CASE(mn_init_accepts),
 	KUNIT_CASE(mn_aging),
 	KUNIT_CASE(mn_owner),
 	KUNIT_CASE(mn_no_owner),

@@ -474,6 +474,27 @@ static void second_nothing_to_change(struct kunit *test)
 	expect_quiet(rig, "after");
 }
 
+/* The same for what lies before it, of the same interval. */
+static void second_elsewhere(struct kunit *test)
+{
+	struct mm_advice advice, elsewhere;
+	struct mm_thread first, far;
+	struct rig *rig;
+
+	choose(way_native(test));
+	rig = rig_bound(test, 2, TEST_MUTEX);
+	KUNIT_EXPECT_EQ(test, zap(rig, 1, 1), 0);
+	advice = dontneed(rig, HALF, HALF);
+	elsewhere = dontneed(rig, 1, 1);
+	park(rig, &first, &advice);
+	mm_thread_start(test, &far, rig->mm, 0, mm_advise, &elsewhere);
+	KUNIT_EXPECT_FALSE(test, test_thread_blocked(&far.thread));
+	unpark(rig);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &far), 0);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &first), 0);
+	expect_quiet(rig, "after");
+}
+
 /* I6: who may not block has flushed when it returns, and leaves nothing. */
 static void second_nonblock(struct kunit *test)
 {
@@ -1097,6 +1118,91 @@ static void second_fork(struct kunit *test)
 	expect_quiet(rig, "after");
 }
 
+/* Core mm refuses an interval at the last moment: nothing of it stays. */
+static void second_interrupted(struct kunit *test)
+{
+	struct smmu_inval_interval other = {};
+	struct mm_dev *dev;
+	struct rig *rig;
+	int ret;
+
+	choose(way_native(test));
+	rig = rig_new(test, 1, TEST_MUTEX, NULL);
+	dev = rig->dev[0];
+	/* The library's notifier is there, so that core mm's comes to fail. */
+	other.si = &dev->si;
+	if (!way_native(test))
+		KUNIT_ASSERT_EQ(test, smmu_inval_second_join(&other, rig->mm,
+							     false), 0);
+	set_thread_flag(TIF_SIGPENDING);
+	ret = mm_dev_try_bind(dev, MM_INTERVAL, rig->mm);
+	clear_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, ret, -EINTR);
+	KUNIT_EXPECT_NULL(test, dev->ival.records);
+	KUNIT_EXPECT_NULL(test, dev->ival.second);
+	KUNIT_EXPECT_NULL(test, dev->ival.peers);
+	KUNIT_EXPECT_EQ(test, zap(rig, 0, 1), 0);
+	mm_dev_bind(dev, MM_INTERVAL, rig->mm);
+	mm_touch(test, rig->base, PAGE_SIZE);
+	mm_dev_populate(dev, true);
+	KUNIT_EXPECT_EQ(test, zap(rig, 0, 1), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&dev->waited), 1);
+	expect_quiet(rig, "after");
+	smmu_inval_second_leave(&other);
+}
+
+/* Inserted in a driver's mmap(). */
+static void second_insert_locked(struct kunit *test)
+{
+	struct mm_dev *dev;
+	struct rig *rig;
+	int ret;
+
+	choose(way_native(test));
+	rig = rig_new(test, 1, TEST_MUTEX, NULL);
+	dev = rig->dev[0];
+	mmap_write_lock(rig->mm);
+	ret = smmu_inval_interval_insert_locked(&dev->ival, &dev->si, rig->mm,
+						rig->base,
+						rig->base + PAGES * PAGE_SIZE - 1,
+						8);
+	mmap_write_unlock(rig->mm);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	dev->binding = MM_INTERVAL;
+	dev->mm = rig->mm;
+	mm_dev_populate(dev, true);
+	KUNIT_EXPECT_EQ(test, zap(rig, 0, 1), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&dev->waited), 1);
+	expect_quiet(rig, "after");
+}
+
+static int module_exit_waits(void *arg)
+{
+	struct completion *over = arg;
+
+	smmu_inval_second_exit();
+	complete(over);
+	return 0;
+}
+
+/* The module stays until the last of the library's notifiers is freed. */
+static void second_module_exit(struct kunit *test)
+{
+	DECLARE_COMPLETION_ONSTACK(over);
+	struct smmu_inval_interval ival = {};
+	struct mm_thread thread;
+	struct rig *rig;
+
+	rig = rig_new(test, 1, TEST_MUTEX, NULL);
+	ival.si = &rig->dev[0]->si;
+	KUNIT_ASSERT_EQ(test, smmu_inval_second_join(&ival, rig->mm, false), 0);
+	mm_thread_start(test, &thread, rig->mm, 0, module_exit_waits, &over);
+	KUNIT_EXPECT_EQ(test, wait_for_completion_timeout(&over, HZ / 10), 0);
+	smmu_inval_second_leave(&ival);
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&over, 10 * HZ), 0);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &thread), 0);
+}
+
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 /* Each allocation of an insertion fails in turn, and leaves nothing. */
 static void second_no_memory(struct kunit *test)
@@ -1236,6 +1342,7 @@ static struct kunit_case second_cases[] = {
 	KUNIT_CASE_PARAM(second_lock_kinds, test_lock_gen_params),
 	KUNIT_CASE_PARAM(second_latency, way_gen_params),
 	KUNIT_CASE_PARAM(second_nothing_to_change, way_gen_params),
+	KUNIT_CASE_PARAM(second_elsewhere, way_gen_params),
 	KUNIT_CASE(second_nonblock),
 	KUNIT_CASE_PARAM(second_beyond, way_gen_params),
 	KUNIT_CASE_PARAM(second_tables, way_gen_params),
@@ -1250,6 +1357,9 @@ static struct kunit_case second_cases[] = {
 	KUNIT_CASE_PARAM(second_exit_mm, way_gen_params),
 	KUNIT_CASE(second_remove_in_exit),
 	KUNIT_CASE(second_fork),
+	KUNIT_CASE_PARAM(second_interrupted, way_gen_params),
+	KUNIT_CASE_PARAM(second_insert_locked, way_gen_params),
+	KUNIT_CASE(second_module_exit),
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 	KUNIT_CASE_PARAM(second_no_memory, way_gen_params),
 #endif

@@ -465,7 +465,10 @@ static void tlb_class(struct kunit *test)
 	smmu_inval_mn_class_init(class, &smmu_inval_tlb_ops, NULL);
 	KUNIT_ASSERT_EQ(test, smmu_inval_mn_init(&dev->smn, &dev->si,
 						 &class->ops), 0);
+	KUNIT_EXPECT_NULL(test, dev->si.dir);
 	KUNIT_ASSERT_EQ(test, smmu_inval_mn_register(&dev->smn, mm), 0);
+	/* Late, but not left out. */
+	KUNIT_EXPECT_NOT_NULL(test, dev->si.dir);
 
 	/* What cannot be registered is as if it had never been. */
 	KUNIT_ASSERT_EQ(test, smmu_inval_mn_init(&dead->smn, &dead->si,

@@ -30,6 +30,13 @@ typedef struct {} smmu_inval_finish_t;
 typedef typeof(((struct mmu_notifier_ops *)NULL)->test_young(NULL, NULL, 0))
 	smmu_inval_young_t;
 
+/* How many pages vmalloc() holds. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define smmu_inval_vmalloc_pages()	global_node_page_state(NR_VMALLOC)
+#else
+#define smmu_inval_vmalloc_pages()	vmalloc_nr_pages()
+#endif
+
 /* KUnit gives a test an address space, where it can be asked to. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
 #define SMMU_INVAL_KUNIT_ATTACH_MM	1
