@@ -7,14 +7,31 @@
 #include <unistd.h>
 
 #include "gpu.h"
+#include "patience.h"
+
+static int gpu_ioctl(int fd, unsigned long request, void *arg)
+{
+	unsigned int tries = 0;
+	int ret;
+
+	do
+		ret = ioctl(fd, request, arg);
+	while (ret && try_again(errno, &tries));
+	return ret;
+}
 
 int gpu_open_nr(unsigned int nr)
 {
 	char path[64] = GPU_HMM_PATH;
+	unsigned int tries = 0;
+	int fd;
 
 	if (nr)
 		snprintf(path, sizeof(path), GPU_HMM_PATH "%u", nr);
-	return open(path, O_RDWR | O_CLOEXEC);
+	do
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	while (fd < 0 && try_again(errno, &tries));
+	return fd;
 }
 
 int gpu_open(void)
@@ -45,12 +62,12 @@ int gpu_setup(int fd, unsigned int flags, unsigned int fault_delay_us,
 		.flush_delay_us = flush_delay_us,
 	};
 
-	return ioctl(fd, GPU_HMM_IOC_SETUP, &setup);
+	return gpu_ioctl(fd, GPU_HMM_IOC_SETUP, &setup);
 }
 
 int gpu_stats(int fd, struct gpu_hmm_stats *stats)
 {
-	return ioctl(fd, GPU_HMM_IOC_STATS, stats);
+	return gpu_ioctl(fd, GPU_HMM_IOC_STATS, stats);
 }
 
 int gpu_prefetch(int fd, void *addr, size_t size, int write)
@@ -61,7 +78,7 @@ int gpu_prefetch(int fd, void *addr, size_t size, int write)
 		.flags = write ? GPU_HMM_PREFETCH_WRITE : 0,
 	};
 
-	return ioctl(fd, GPU_HMM_IOC_PREFETCH, &prefetch);
+	return gpu_ioctl(fd, GPU_HMM_IOC_PREFETCH, &prefetch);
 }
 
 int gpu_evict(int fd, void *addr, size_t size)
@@ -71,7 +88,7 @@ int gpu_evict(int fd, void *addr, size_t size)
 		.size = size,
 	};
 
-	return ioctl(fd, GPU_HMM_IOC_EVICT, &evict);
+	return gpu_ioctl(fd, GPU_HMM_IOC_EVICT, &evict);
 }
 
 int gpu_migrate(int fd, void *addr, size_t size, unsigned int flags,
@@ -82,15 +99,20 @@ int gpu_migrate(int fd, void *addr, size_t size, unsigned int flags,
 		.size = size,
 		.flags = flags,
 	};
-	return ioctl(fd, GPU_HMM_IOC_MIGRATE, migrate);
+	return gpu_ioctl(fd, GPU_HMM_IOC_MIGRATE, migrate);
 }
 
 static int gpu_run(int fd, struct gpu_hmm_command *cmd)
 {
-	if (ioctl(fd, GPU_HMM_IOC_SUBMIT, cmd)) {
-		printf("# SUBMIT: %s\n", strerror(errno));
-		return GPU_IOCTL_FAILED;
-	}
+	unsigned int tries = 0;
+
+	do {
+		if (gpu_ioctl(fd, GPU_HMM_IOC_SUBMIT, cmd)) {
+			printf("# SUBMIT: %s\n", strerror(errno));
+			return GPU_IOCTL_FAILED;
+		}
+		/* Of a word, all or nothing; of more, from the start again. */
+	} while (cmd->error && try_again(-cmd->error, &tries));
 	return cmd->error;
 }
 
@@ -194,7 +216,7 @@ uint64_t gpu_start(int fd, int engine, unsigned int op, const void *addr,
 		cmd.buffer = arg;
 	else
 		cmd.operand = arg;
-	return ioctl(fd, GPU_HMM_IOC_SUBMIT, &cmd) ? 0 : cmd.id;
+	return gpu_ioctl(fd, GPU_HMM_IOC_SUBMIT, &cmd) ? 0 : cmd.id;
 }
 
 int gpu_finish(int fd, uint64_t id, uint64_t *result)
@@ -204,7 +226,7 @@ int gpu_finish(int fd, uint64_t id, uint64_t *result)
 		.timeout_ms = GPU_HMM_FOREVER,
 	};
 
-	if (ioctl(fd, GPU_HMM_IOC_WAIT, &wait)) {
+	if (gpu_ioctl(fd, GPU_HMM_IOC_WAIT, &wait)) {
 		printf("# WAIT: %s\n", strerror(errno));
 		return GPU_IOCTL_FAILED;
 	}

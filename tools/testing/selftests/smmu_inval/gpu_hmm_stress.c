@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "patience.h"
 #include "stress.h"
 
 /* A life ends after as many operations, unless the time is over. */
@@ -300,6 +301,7 @@ static void print_table(void)
 		{ "made exclusive", SUM(exclusive) },
 		{ "pages to device", SUM(to_device) },
 		{ "and back", SUM(to_system) },
+		{ "reaped", SUM(reaped) }, { "not yet reaped", SUM(not_reaped) },
 		{ "failures", SUM(failures) },
 	};
 	unsigned int i;
@@ -325,9 +327,27 @@ static void print_table(void)
 	printf("\n");
 }
 
+/* With no memory at all, open() says so, time after time. */
+static int try_in_vain(void)
+{
+	unsigned int i;
+
+	patience = false;
+	for (i = 0; i < 200; i++) {
+		if (gpu_open() >= 0 || errno != ENOMEM) {
+			printf("# open: %s\n", strerror(errno));
+			return 1;
+		}
+	}
+	return 0;
+}
+
 static void usage(void)
 {
-	printf("gpu_hmm_stress [-t SECONDS] [-s SEED] [-p PROCESSES]\n"
+	printf("gpu_hmm_stress [-f] [-n] [-o NAME] [-t SECONDS] [-s SEED] [-p PROCESSES]\n"
+	       "  -f            what fails for want of memory is tried again\n"
+	       "  -n            only see open() fail with ENOMEM\n"
+	       "  -o NAME       every other operation is this one\n"
 	       "  -t SECONDS    how long (10)\n"
 	       "  -s SEED       what is done (by the clock)\n"
 	       "  -p PROCESSES  at once, up to %d (3)\n", MAX_PROCESSES);
@@ -338,8 +358,17 @@ static bool options(int argc, char **argv)
 	int opt;
 
 	first_seed = time(NULL) ^ (getpid() << 16);
-	while ((opt = getopt(argc, argv, "t:s:p:h")) != -1) {
+	while ((opt = getopt(argc, argv, "fno:t:s:p:h")) != -1) {
 		switch (opt) {
+		case 'f':
+			patience = true;
+			break;
+		case 'n':
+			exit(try_in_vain());
+		case 'o':
+			if (!ops_prefer(optarg))
+				return false;
+			break;
 		case 't':
 			seconds = atoi(optarg);
 			break;
@@ -374,6 +403,7 @@ int main(int argc, char **argv)
 		perror(gpus ? "mmap" : GPU_HMM_PATH);
 		return 2;
 	}
+	patience_failures = &shared->again;
 	page_size = sysconf(_SC_PAGESIZE);
 	ktap_plan(nr_processes);
 	printf("# seed %u, %u s, %u processes, %u GPUs\n", first_seed, seconds,
@@ -382,6 +412,9 @@ int main(int argc, char **argv)
 	run();
 	ops_cleanup();
 	print_table();
+	if (patience)
+		printf("# %lu times without memory, and tried again\n",
+		       atomic_load(&shared->again));
 	for (i = 0; i < nr_processes; i++)
 		ktap_result(!slots[i].failed && sum_ops(i),
 			    "process %u: %lu operations in %lu lives", i,

@@ -26,11 +26,15 @@ struct counters {
 	atomic_ulong commands, faults, retries, flushes;
 	atomic_ulong callbacks[GPU_HMM_NR_EVENTS];
 	atomic_ulong ranges, ranges_freed, exclusive, to_device, to_system;
+	/* By process_mrelease(), which is not blockable. */
+	atomic_ulong reaped, not_reaped;
 	atomic_ulong failures;
 };
 
 struct shared {
 	atomic_bool stop;
+	/* See patience.h. */
+	atomic_ulong again;
 	struct counters processes[MAX_PROCESSES];
 };
 
@@ -52,6 +56,8 @@ extern const unsigned int nr_ops;
 extern struct shared *shared;
 extern unsigned int gpus;
 
+/* Do this one more often than others; return whether there is such a one. */
+bool ops_prefer(const char *name);
 /* Before the first process, and after the last. */
 void ops_init(void);
 void ops_cleanup(void);

@@ -13,16 +13,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "stress.h"
+
+#ifndef __NR_process_mrelease
+#define __NR_process_mrelease	448
+#endif
 
 #define KSM	"/sys/kernel/mm/ksm/"
 
 static char where[160];
+static unsigned int process_nr;
 static bool can[MAX_OPS];
 static const struct phase *phase_of[MAX_OPS];
+/* Every other operation, where it is possible, or NULL. */
+static const struct op *preferred;
 static bool no_device_memory, no_exclusive;
 
 int random_gpu(unsigned int *seed)
@@ -144,6 +154,9 @@ static void exclusive(unsigned int r)
 			no_exclusive = true;
 			return;
 		}
+		/* It was started, so that nobody has tried again. */
+		if (patience && (err == -ENOMEM || err == -EFAULT))
+			continue;
 		if (err)
 			fail("the GPU cannot add exclusively to a counter of chunk %u: %d",
 			     c->id, err);
@@ -188,7 +201,7 @@ static void compact(unsigned int r)
 enum child_end { EXITS, EXECS, IS_KILLED, UNMAPS, FORKS, NR_ENDS };
 
 /* Has the GPU work on what it inherited, and goes while it does. */
-static void child(enum child_end end, unsigned int r)
+static void child(enum child_end end, unsigned int r, pid_t parent)
 {
 	int fd = random_gpu(&r), i;
 	struct gpu_hmm_migrate arg;
@@ -217,8 +230,11 @@ static void child(enum child_end end, unsigned int r)
 		execl("/proc/self/exe", "gpu_hmm_stress", "--true", NULL);
 		_exit(4);
 	case IS_KILLED:
-		for (;;)
+		/* By us, or as an orphan if we are killed first. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == parent)
 			pause();
+		break;
 	case UNMAPS:
 		for (i = 0; i < NR_CHUNKS; i++)
 			munmap(demo.chunks[i].addr, CHUNK_PAGES * page_size);
@@ -236,18 +252,40 @@ static void child(enum child_end end, unsigned int r)
 	_exit(0);
 }
 
-static void children(unsigned int r)
+/*
+ * Killed and reaped as the OOM killer does it: no notifier may block, and what one
+ * refuses stays until the child gets to its own end.
+ */
+static void kill_and_reap(pid_t pid)
 {
-	enum child_end end = rand_r(&r) % NR_ENDS;
+	struct counters *c = &shared->processes[process_nr];
+	int fd = syscall(__NR_pidfd_open, pid, 0);
+	unsigned int i;
+
+	kill(pid, SIGKILL);
+	for (i = 0; fd >= 0 && i < 8; i++) {
+		if (!syscall(__NR_process_mrelease, fd, 0)) {
+			atomic_fetch_add(&c->reaped, 1);
+			break;
+		}
+		if (errno != EAGAIN)
+			break;
+		atomic_fetch_add(&c->not_reaped, 1);
+	}
+	close(fd);
+}
+
+static void one_child(enum child_end end, unsigned int r)
+{
 	unsigned int child_seed = rand_r(&r);
 	struct chunk *c = random_chunk(&r);
+	pid_t parent = getpid(), pid;
 	int status = -1;
-	pid_t pid;
 
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0)
-		child(end, child_seed);
+		child(end, child_seed, parent);
 	if (pid < 0) {
 		must(-1, "fork");
 		return;
@@ -256,13 +294,28 @@ static void children(unsigned int r)
 	rewrite(c, rand_r(&r) % 2);
 	if (end == IS_KILLED) {
 		usleep(rand_r(&r) % 4000);
-		kill(pid, SIGKILL);
+		kill_and_reap(pid);
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		must(-1, "waitpid");
 	else if (end == IS_KILLED ? !WIFSIGNALED(status) : status)
 		fail("a child ended with %#x", status);
 	verify(c, rand_r(&r) % 2);
+}
+
+static void children(unsigned int r)
+{
+	enum child_end end = rand_r(&r) % NR_ENDS;
+
+	one_child(end, rand_r(&r));
+}
+
+static void reap(unsigned int r)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		one_child(IS_KILLED, rand_r(&r));
 }
 
 const struct op ops[] = {
@@ -294,6 +347,7 @@ const struct op ops[] = {
 	{ .name = "exclusive", .weight = 4, .private = true,
 	  .run = exclusive },
 	{ .name = "children", .weight = 2, .private = true, .run = children },
+	{ .name = "reap", .weight = 2, .private = true, .run = reap },
 };
 
 const unsigned int nr_ops = ARRAY_SIZE(ops);
@@ -306,6 +360,16 @@ static const struct phase *find_phase(const char *name)
 		if (!strcmp(phases[i].name, name))
 			return &phases[i];
 	return NULL;
+}
+
+bool ops_prefer(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_ops; i++)
+		if (!strcmp(ops[i].name, name))
+			preferred = &ops[i];
+	return preferred;
 }
 
 void ops_init(void)
@@ -336,6 +400,7 @@ void ops_name(unsigned int process, unsigned long life, unsigned int seed)
 	snprintf(where, sizeof(where), "process %u, life %lu, seed %u, #0",
 		 process, life, seed);
 	demo.phase = where;
+	process_nr = process;
 }
 
 void ops_prepare(bool shared_memory)
@@ -379,6 +444,8 @@ static unsigned int choose(unsigned int r)
 {
 	unsigned int i, sum = 0;
 
+	if (preferred && r & 0x100 && possible(preferred - ops))
+		return preferred - ops;
 	for (i = 0; i < nr_ops; i++)
 		sum += possible(i) ? ops[i].weight : 0;
 	r %= sum;

@@ -1,18 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
+#include "patience.h"
 #include "sva.h"
+
+static int patient_ioctl(int fd, unsigned long request, void *arg)
+{
+	unsigned int tries = 0;
+	int ret;
+
+	do
+		ret = ioctl(fd, request, arg);
+	while (ret && try_again(errno, &tries));
+	return ret;
+}
 
 int sva_open(void)
 {
-	return open(SVA_PATH, O_RDWR | O_CLOEXEC);
+	unsigned int tries = 0;
+	int fd;
+
+	do
+		fd = open(SVA_PATH, O_RDWR | O_CLOEXEC);
+	while (fd < 0 && try_again(errno, &tries));
+	return fd;
 }
 
 int sva_bind(int fd, unsigned int engine, unsigned int flags, uint32_t *pasid)
 {
 	struct sva_bind bind = { .engine = engine, .flags = flags };
-	int ret = ioctl(fd, SVA_IOC_BIND, &bind);
+	int ret = patient_ioctl(fd, SVA_IOC_BIND, &bind);
 
 	if (pasid)
 		*pasid = bind.pasid;
@@ -28,12 +47,12 @@ int sva_setup(int fd, unsigned int command_us, unsigned int access_us,
 		.request_us = request_us,
 	};
 
-	return ioctl(fd, SVA_IOC_SETUP, &setup);
+	return patient_ioctl(fd, SVA_IOC_SETUP, &setup);
 }
 
 int sva_stats(int fd, struct sva_stats *stats)
 {
-	return ioctl(fd, SVA_IOC_STATS, stats);
+	return patient_ioctl(fd, SVA_IOC_STATS, stats);
 }
 
 /* All of it are counters of 64 bits. */
@@ -49,8 +68,13 @@ void sva_subtract(struct sva_stats *after, const struct sva_stats *before)
 
 int sva_run(int fd, struct sva_job *job)
 {
-	if (ioctl(fd, SVA_IOC_RUN, job))
-		return SVA_IOCTL_FAILED;
+	unsigned int tries = 0;
+
+	do {
+		if (patient_ioctl(fd, SVA_IOC_RUN, job))
+			return SVA_IOCTL_FAILED;
+		/* A page request that found no memory is a fault as well. */
+	} while (job->status == SVA_FAULT && try_again(EFAULT, &tries));
 	return job->status;
 }
 

@@ -11,6 +11,9 @@
 #include "check.h"
 #include "sva.h"
 
+/* In seconds; a test takes one or two. */
+#define HANGS		60
+
 /* A channel on an engine, for this process. */
 int open_engine(unsigned int engine);
 /* Also looks that no odd range has come. */
