@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the fuzzer knows of a device: its calls, and what their arguments mean.
+ */
+#ifndef IOCTL_FUZZ_H
+#define IOCTL_FUZZ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * struct fuzz_call - an ioctl
+ * @name: for people
+ * @request: its number
+ * @size: of its argument
+ * @fields: two characters each, in order: the width, 4 or 8, and what it is:
+ *	'a' an address, 's' a size, 'b' a buffer or 0, 'v' any value or 0,
+ *	'n' a small number, 'e' an engine, 'f' flags, 'd' a delay, 'i' an id that a
+ *	call returned, '-' has to be 0 or is filled in. What lies behind them is 0
+ *	at first.
+ * @optional: there are kernels in which it never succeeds
+ */
+struct fuzz_call {
+	const char *name;
+	unsigned long request;
+	unsigned int size;
+	const char *fields;
+	bool optional;
+};
+
+/**
+ * struct fuzz_device - a device
+ * @name: what -d calls it
+ * @path: of the device file
+ * @calls: its ioctls; ends with one without a name
+ */
+struct fuzz_device {
+	const char *name;
+	const char *path;
+	const struct fuzz_call *calls;
+};
+
+extern const struct fuzz_device fuzz_gpu;
+extern const struct fuzz_device fuzz_sva;
+
+#endif /* IOCTL_FUZZ_H */
