@@ -4,7 +4,7 @@
 # SMMU_INVAL_CACHE=DIR puts kernels, object trees and results elsewhere.
 
 # The flavours of scripts/check, see kunit/configs/
-FLAVOURS := $(filter-out %-demo %-iommu %-drivers arm64-%,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
+FLAVOURS := $(filter-out %-demo %-bench %-kcov %-iommu %-drivers arm64-%,$(basename $(notdir $(wildcard kunit/configs/*-[0-9]*.config))))
 
 .DEFAULT_GOAL := help
 # The machine has one set of kernel trees, and the scripts use all of its CPUs.
@@ -37,6 +37,10 @@ measure: ## several devices at once, and faults beside invalidations: two tables
 stress: ## random changes of memory under the GPU: make stress TIME=60 [SEED=1] [FLAVOUR=uml-7.3-smp]
 	@scripts/install-packages check
 	@scripts/stress $(or $(FLAVOUR),uml-7.3-smp) $(or $(TIME),60) $(SEED)
+
+faults: ## the stress while what it needs fails at random: nothing stale, nothing left over
+	@scripts/install-packages check
+	@scripts/faults $(FLAVOUR)
 
 check-full: ## the same and more: x86_64 with KASAN, KCSAN, and PREEMPT_RT, long tests of KVM
 	@scripts/check --full
@@ -84,6 +88,10 @@ check-cocci: ## the audits and the generic conversions, on their fixtures
 check-convert: ## compile every driver that a semantic patch converts, with W=1 and sparse
 	@scripts/check convert arm64-7.3 arm64-6.12 iommu-arm64-7.3 iommu-arm64-6.12
 
+mutate: ## do the tests notice faults in the library? (a sample of 150, about half an hour; ALL=1 for all)
+	@scripts/install-packages check
+	@scripts/mutate $(MUTANTS)
+
 cocci: ## what users of mmu_notifiers break or waste: make cocci TREE=/path (or the three kernels)
 	@scripts/install-packages cocci
 	@if [ -n "$(TREE)" ]; then scripts/cocci "$(TREE)"; else \
@@ -95,6 +103,26 @@ cocci: ## what users of mmu_notifiers break or waste: make cocci TREE=/path (or 
 users: ## write Documentation/smmu_inval_users.rst: all users in the three kernels, one by one
 	@scripts/install-packages check
 	@scripts/notifier-users
+
+bench: ## what an operation costs and how precise it is, beside KVM's scheme and interval notifiers
+	@scripts/install-packages bench
+	@scripts/bench
+
+bench-plot: ## write Documentation/smmu_inval_bench/: the curves of the last "make bench"
+	@scripts/install-packages bench
+	@scripts/bench-plot
+
+model: ## let Spin look at every state of the protocol, and find each of its mutations
+	@scripts/install-packages check
+	@scripts/model
+
+litmus: ## ask the kernel's memory model about what is done without a lock
+	@scripts/install-packages check
+	@scripts/litmus
+
+fuzz: ## random ioctls of the examples while their memory changes: make fuzz SECONDS=600 SEED=1
+	@scripts/install-packages check
+	@scripts/fuzz $(or $(SECONDS),120) $(SEED)
 
 modules: ## build the library and the example as modules: make modules KDIR=/path/to/headers
 	@scripts/build-modules "$(KDIR)"
@@ -108,7 +136,7 @@ clean: ## remove what was built here and in the cache, but not what was download
 clean-cache: ## remove the whole cache; says what it would remove, unless FORCE=1
 	@scripts/clean --cache
 
-.PHONY: help demo demo-kvm demo-sva measure stress check check-full check-lint check-kunit \
+.PHONY: help bench bench-plot model litmus mutate fuzz demo demo-kvm demo-sva measure stress faults check check-full check-lint check-kunit \
 	check-coverage check-demo check-debian check-arm64 check-hmm check-iommu check-kvm \
 	check-rxe check-sva check-cocci check-convert cocci users modules install-in-tree clean clean-cache \
 	$(FLAVOURS:%=check-kunit-%)
