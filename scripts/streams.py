@@ -67,6 +67,8 @@ def main():
         sys.exit(f"{sys.argv[1]}: nothing of smmu_inval in it")
     # Pages that cannot be told from others: the whole address space, at exit.
     lines = convert(max(events.values(), key=len))
+    if not any(line.startswith("a ") for line in lines):
+        sys.exit(f"{sys.argv[1]}: no invalidation in it")
     with open(sys.argv[2], "w", encoding="ascii") as stream:
         stream.write("\n".join(lines) + "\n")
 
