@@ -156,7 +156,11 @@ inline give(old)
 			:: else
 			fi
 #endif
+#ifdef MUT_END_OF_ANOTHER
+		:: else
+#else
 		:: else -> assert(false)
+#endif
 		fi
 	}
 }
@@ -413,10 +417,18 @@ proctype Nested(byte id; byte from; byte to)
 	start_zap(id + 1, to, to);
 	assert_zapped(to, to);
 	change(to, to);
+#ifdef MUT_END_OF_OUTER
+	end_plain(id);
+#else
 	end_plain(id + 1);
+#endif
 	assert_zapped(from, to);
 	change(from, to);
+#ifdef MUT_END_OF_OUTER
+	end_plain(id + 1)
+#else
 	end_plain(id)
+#endif
 }
 
 /* PROTECTION_VMA: nothing at start; at end what the primary page tables say. */
@@ -469,9 +481,12 @@ proctype Protect(byte id; byte from; byte to; bool mode_two_phase)
 	page = 0;
 	flush();
 	unlock();
+#if !defined(MUT_RETIRE_IN_FLIGHT) && !defined(MUT_PROTECT_NO_DRAIN)
 	drain();
+#endif
 	ticket = 0;
 	lock();
+	/* Flights of what is not pending, the driver's own say, of which there are none here. */
 	find_flights(from, to);
 #if !defined(MUT_RETIRE_BEFORE_LOOK) && !defined(MUT_RETIRE_BEFORE_FLUSH)
 #ifdef MUT_DEFER_NOT_PENDING
@@ -491,7 +506,17 @@ proctype Protect(byte id; byte from; byte to; bool mode_two_phase)
 		q = 0
 	};
 	unlock();
-	drain()
+#ifndef MUT_PROTECT_NO_DRAIN
+	drain();
+#endif
+	/* And nothing is on its way any more. */
+	d_step {
+		for (q : 0 .. PAGES - 1) {
+			assert(!(q >= from && q <= to) || truly_pending(q) ||
+			       tlb[q] == 0 || tlb[q] == prim[q])
+		}
+		q = 0
+	}
 }
 
 #ifdef MUT_CHECK_FIRST_PAGE_ONLY
@@ -660,7 +685,9 @@ proctype Unbind(bool mode_two_phase)
 	wake();
 #endif
 	unlock();
+#ifndef MUT_RELEASE_NO_DRAIN
 	drain();
+#endif
 	registered = false;
 #ifndef MUT_UNREGISTER_DOES_NOT_WAIT
 	running == 0;
