@@ -103,13 +103,13 @@ flavour_objdir() { printf '%s\n' "$CACHE/build/$1"; }
 # has_config OBJDIR SYMBOL: is it built in?
 has_config() { grep -qx "CONFIG_$2=y" "$1/.config"; }
 
-# UML maps its memory from a file: in /dev/shm, unless that is too small (it
-# often is in a container), and then the kernel would die of SIGBUS.
+# uml_memory_dir MIB: UML maps its memory from a file: in /dev/shm, unless that has
+# not as much (it often is small in a container), and then the kernel would die of SIGBUS.
 uml_memory_dir() {
 	local free
 
 	free=$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }') || true
-	if [ "${free:-0}" -lt 1200 ] || [ ! -w /dev/shm ]; then
+	if [ "${free:-0}" -lt "$1" ] || [ ! -w /dev/shm ]; then
 		mkdir -p "$CACHE/tmp"
 		export TMPDIR=$CACHE/tmp
 	fi
