@@ -9,6 +9,7 @@
 #ifndef _LINUX_SMMU_INVAL_H
 #define _LINUX_SMMU_INVAL_H
 
+#include <linux/bitops.h>
 #include <linux/bits.h>
 #include <linux/cleanup.h>
 #include <linux/completion.h>
@@ -355,17 +356,34 @@ struct smmu_inval_range {
  */
 struct smmu_inval_token {
 	/* private: */
-	struct smmu_inval_range *ranges;
-	struct smmu_inval_token *next_free;
+	/* Of the slot that it is; valid if the instance says that the slot is used. */
+	u64 start;
+	u64 last;
+	/* 0 for what is not open, or has no name */
 	unsigned int refs;
-	enum smmu_inval_event event;
+	/* Its BIT() in slots_used, 0 if it is none; those that hold ranges of it. */
+	u16 slot;
+	u16 borrowed;
+	u8 event;
+	/* It is no slot, or has ranges beside that in its own. */
+	bool more;
 	bool overflowed;
 	bool deferred;
+	struct smmu_inval_range *ranges;
 	/* NULL if it was not opened by a callback */
 	const void *mm;
 	unsigned long hva_start;
 	unsigned long hva_end;
-	struct hlist_node hash;
+	union {
+		struct hlist_node hash;
+		struct smmu_inval_token *next_free;
+	};
+};
+
+/* What began, by event: counted with the lock held exclusively, so in one place. */
+struct smmu_inval_begun {
+	u64 callbacks;
+	u64 asked;
 };
 
 /* A completion; its place in the ring is its sequence. */
@@ -395,25 +413,28 @@ struct smmu_inval {
 	 * they only read.
 	 */
 	u64 seq;
-	unsigned int nr_pending;
-	bool dead;
-	bool coarse;
-	bool safe_side;
 	/* Of all that is pending; grows, and is [U64_MAX, 0] when nothing is. */
 	u64 hull_start;
 	u64 hull_last;
+	/* BIT(i) for the i-th slot; and how many ranges are pending elsewhere. */
+	unsigned int slots_used;
+	unsigned int nr_elsewhere;
+	bool dead;
+	bool coarse;
+	bool safe_side;
 	struct smmu_inval_token *free_tokens;
 	struct list_head waiters;
-	unsigned int slots_used;
-	struct smmu_inval_range slots[SMMU_INVAL_SLOTS];
+	struct smmu_inval_token slots[SMMU_INVAL_SLOTS];
 	struct rb_root_cached tree;
 	struct smmu_inval_range *free_nodes;
 
 	const struct smmu_inval_ops *ops;
 	struct smmu_inval_config cfg;
-	struct smmu_inval_stats __percpu *stats;
+	/* NULL with shared_stats: there is no lock that all of those hold */
+	struct smmu_inval_begun *begun;
 	/* history.c */
 	struct smmu_inval_done *history;
+	struct smmu_inval_stats __percpu *stats;
 
 	/* pending.c */
 	struct smmu_inval_range *nodes;
@@ -616,11 +637,26 @@ static inline u64 smmu_inval_read_begin(const struct smmu_inval *si)
 	return smp_load_acquire(&si->seq);
 }
 
+/* Not for drivers. */
+static inline unsigned int __smmu_inval_nr_pending(const struct smmu_inval *si)
+{
+	return hweight32(READ_ONCE(si->slots_used)) +
+	       READ_ONCE(si->nr_elsewhere);
+}
+
 /* Not for drivers. Outside of the hull nothing is pending. */
 static inline bool __smmu_inval_in_hull(const struct smmu_inval *si,
 					u64 start, u64 last)
 {
 	return start <= si->hull_last && last >= si->hull_start;
+}
+
+/* Not for drivers. Nothing completed since the cookie, and nothing is pending near. */
+static inline bool __smmu_inval_at_a_glance(const struct smmu_inval *si,
+					    u64 cookie, u64 start, u64 last)
+{
+	return likely(si->seq == cookie && start <= last &&
+		      !__smmu_inval_in_hull(si, start, last));
 }
 
 /**
@@ -639,9 +675,8 @@ static inline bool __smmu_inval_in_hull(const struct smmu_inval *si,
 static inline bool smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
 					 u64 start, u64 last)
 {
-	if (likely(si->seq == cookie && start <= last &&
-		   !__smmu_inval_in_hull(si, start, last)) &&
-	    !IS_ENABLED(CONFIG_SMMU_INVAL_DEBUG))
+	if (!IS_ENABLED(CONFIG_SMMU_INVAL_DEBUG) &&
+	    __smmu_inval_at_a_glance(si, cookie, start, last))
 		return false;
 	return __smmu_inval_read_retry(si, cookie, start, last);
 }

@@ -110,10 +110,73 @@ struct smmu_inval_token *
 smmu_inval_find_keyed(struct smmu_inval *si, enum smmu_inval_event event,
 		      const void *mm, unsigned long hva_start,
 		      unsigned long hva_end);
-enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
-					   u64 start, u64 last);
-bool smmu_inval_pending_hint(const struct smmu_inval *si, u64 start, u64 last);
+enum smmu_inval_hit smmu_inval_elsewhere_hit(const struct smmu_inval *si,
+					     u64 start, u64 last);
 void smmu_inval_pending_close(struct smmu_inval *si);
+
+/*
+ * Is a pending range in the slots that overlaps? Also without the lock, where both
+ * answers may be wrong.
+ */
+static inline bool smmu_inval_slots_hit(const struct smmu_inval *si,
+					u64 start, u64 last)
+{
+	unsigned int used, hit = 0;
+
+	for (used = READ_ONCE(si->slots_used); used; used &= used - 1) {
+		const struct smmu_inval_token *slot = &si->slots[__ffs(used)];
+
+		/* Without a branch for each, which nobody could predict. */
+		hit |= (start <= READ_ONCE(slot->last)) &
+		       (last >= READ_ONCE(slot->start));
+	}
+	return hit;
+}
+
+/* Does a pending range overlap? The lock is held, at least shared. */
+static inline enum smmu_inval_hit
+smmu_inval_pending_hit(const struct smmu_inval *si, u64 start, u64 last)
+{
+	if (smmu_inval_slots_hit(si, start, last))
+		return SMMU_INVAL_HIT;
+	return si->nr_elsewhere ? smmu_inval_elsewhere_hit(si, start, last) :
+				  SMMU_INVAL_MISS;
+}
+
+/* The ranges of a token, one by one: what is in slots, then what is in the tree. */
+struct smmu_inval_walk {
+	u64 start;
+	u64 last;
+	unsigned int slots;
+	const struct smmu_inval_range *next;
+};
+
+static inline struct smmu_inval_walk
+smmu_inval_walk(const struct smmu_inval *si,
+		const struct smmu_inval_token *token)
+{
+	return (struct smmu_inval_walk){
+		.slots = token->borrowed | (token->slot & si->slots_used),
+		.next = token->ranges,
+	};
+}
+
+static inline bool smmu_inval_walk_next(const struct smmu_inval *si,
+					struct smmu_inval_walk *walk)
+{
+	if (walk->slots) {
+		walk->start = si->slots[__ffs(walk->slots)].start;
+		walk->last = si->slots[__ffs(walk->slots)].last;
+		walk->slots &= walk->slots - 1;
+		return true;
+	}
+	if (!walk->next)
+		return false;
+	walk->start = walk->next->it.start;
+	walk->last = walk->next->it.last;
+	walk->next = walk->next->next;
+	return true;
+}
 
 /* history.c */
 
@@ -208,17 +271,36 @@ bool smmu_inval_tlb_fits(const struct smmu_inval *si);
 /* stats.c */
 
 /*
- * Not this_cpu_add(), which turns interrupts off where the architecture has no
- * instruction for it: nothing counts in an interrupt. Callbacks of mmu_notifiers
- * and of TLB flushes never come in one, and a driver that takes faults in one
- * holds a lock that keeps it away.
+ * Not this_cpu_add() where the architecture has no instruction for it, and turns
+ * interrupts off: nothing counts in an interrupt. Callbacks of mmu_notifiers and
+ * of TLB flushes never come in one, and a driver that takes faults in one holds a
+ * lock that keeps it away. (The symbol is what mm/vmstat.c asks, too.)
  */
+#ifdef CONFIG_HAVE_CMPXCHG_LOCAL
+#define smmu_inval_count(si, counter, n)				\
+	this_cpu_add((si)->stats->counter, n)
+#else
 #define smmu_inval_count(si, counter, n)				\
 	do {								\
 		preempt_disable();					\
 		__this_cpu_add((si)->stats->counter, n);		\
 		preempt_enable();					\
 	} while (0)
+#endif
+
+/* An invalidation began, of so many pages. The lock is held exclusively. */
+static inline void smmu_inval_count_begun(struct smmu_inval *si,
+					  enum smmu_inval_event event,
+					  unsigned int callbacks, u64 pages)
+{
+	if (likely(si->begun)) {
+		si->begun[event].callbacks += callbacks;
+		si->begun[event].asked += pages;
+	} else {
+		smmu_inval_count(si, event[event].callbacks, callbacks);
+		smmu_inval_count(si, event[event].asked, pages);
+	}
+}
 
 int smmu_inval_stats_init(struct smmu_inval *si);
 void smmu_inval_stats_free(struct smmu_inval *si);

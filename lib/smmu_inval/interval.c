@@ -258,9 +258,8 @@ static bool invalidate(struct smmu_inval_interval *ival,
 	records_settle(ival, cur_seq);
 	record_add(ival, span.start, span.last, cur_seq,
 		   action == SMMU_INVAL_KEEP);
-	smmu_inval_count(si, event[event].callbacks, 1);
-	smmu_inval_count(si, event[event].asked,
-			 smmu_inval_pages(si, span.start, span.last));
+	smmu_inval_count_begun(si, event, 1,
+			       smmu_inval_pages(si, span.start, span.last));
 	trace_smmu_inval_begin(si, event);
 	trace_smmu_inval_add(si, event, span.start, span.last);
 	if (event == SMMU_INVAL_RELEASE)

@@ -75,8 +75,10 @@ static void token_add(struct smmu_inval *si, struct smmu_inval_token *token,
 static bool token_covers(const struct smmu_inval *si,
 			 const struct smmu_inval_token *token)
 {
+	struct smmu_inval_walk walk = smmu_inval_walk(si, token);
+
 	return token == &si->overflow.token || token->overflowed ||
-	       token->ranges;
+	       smmu_inval_walk_next(si, &walk);
 }
 
 /*
@@ -88,27 +90,25 @@ static void token_drain(struct smmu_inval_token *token,
 			struct smmu_inval_drain *drain)
 {
 	struct smmu_inval *si = drain->si;
-	const struct smmu_inval_range *range;
+	struct smmu_inval_walk walk = smmu_inval_walk(si, token);
 
 	if (token == &si->overflow.token || token->overflowed ||
-	    !token->ranges) {
+	    !token_covers(si, token)) {
 		smmu_inval_drain_range(drain, 0, U64_MAX);
 		return;
 	}
-	for (range = token->ranges; range; range = range->next)
-		smmu_inval_drain_range(drain, range->it.start, range->it.last);
+	while (smmu_inval_walk_next(si, &walk))
+		smmu_inval_drain_range(drain, walk.start, walk.last);
 }
 
 static u64 token_pages(const struct smmu_inval *si,
 		       const struct smmu_inval_token *token)
 {
-	const struct smmu_inval_range *range;
+	struct smmu_inval_walk walk = smmu_inval_walk(si, token);
 	u64 pages = 0;
 
-	if (token != &si->overflow.token)
-		for (range = token->ranges; range; range = range->next)
-			pages += smmu_inval_pages(si, range->it.start,
-						  range->it.last);
+	while (smmu_inval_walk_next(si, &walk))
+		pages += smmu_inval_pages(si, walk.start, walk.last);
 	return pages;
 }
 
@@ -254,7 +254,7 @@ static void zap_all(struct smmu_inval *si)
 
 	smmu_inval_lock(si, &flags);
 	if (!si->dead)
-		smmu_inval_count(si, event[SMMU_INVAL_RELEASE].callbacks, 1);
+		smmu_inval_count_begun(si, SMMU_INVAL_RELEASE, 1, 0);
 	smmu_inval_pending_close(si);
 	if (si->ops->zap) {
 		CLASS(smmu_inval_batch, batch)(si);

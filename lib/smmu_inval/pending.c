@@ -3,11 +3,17 @@
  * Pending ranges: what is between begin and end.
  *
  * A token stands for one invalidation, and owns as many ranges as that covers.
- * Tokens and ranges come from arrays that smmu_inval_init() filled, because
- * nothing between begin and end may sleep for memory or fail for want of it
- * (I8). The first few ranges live in slots inside the instance, searched one
- * by one; the others are in an interval tree. What finds no node goes into one
- * hull, which covers too much but never too little (I5).
+ * Nothing between begin and end may sleep for memory or fail for want of it (I8).
+ * So the first few tokens are slots inside of the instance, each with room for one
+ * range, searched one by one. More of them, and nodes for more ranges, come from
+ * arrays that smmu_inval_init() filled; these ranges are in an interval tree. A
+ * token with several ranges borrows slots that are free. What finds no node goes into
+ * one hull, which covers too much but never too little (I5).
+ *
+ * Mostly an invalidation is one range, in its own slot, and nobody waits for it. What
+ * is rarer is in functions of its own that the others end with, so that the common
+ * way saves no registers, and finds a token that needs no preparation: one that is
+ * free is all zero, but for what it is.
  *
  * The tokens of notifier callbacks are found again by what the callback says:
  * the mm, the addresses and the event. The same triple may be pending many
@@ -47,15 +53,16 @@ int smmu_inval_pending_init(struct smmu_inval *si)
 	}
 
 	for (i = 0; i < nr_tokens; i++) {
+		si->tokens[i].more = true;
 		si->tokens[i].next_free = si->free_tokens;
 		si->free_tokens = &si->tokens[i];
 	}
+	for (i = 0; i < SMMU_INVAL_SLOTS; i++)
+		si->slots[i].slot = BIT(i);
 	for (i = 0; i < si->cfg.nr_ranges; i++) {
 		si->nodes[i].next = si->free_nodes;
 		si->free_nodes = &si->nodes[i];
 	}
-	for (i = 0; i < SMMU_INVAL_SLOTS; i++)
-		RB_CLEAR_NODE(&si->slots[i].it.rb);
 	return 0;
 }
 
@@ -67,22 +74,35 @@ void smmu_inval_pending_free(struct smmu_inval *si)
 }
 
 /* The hull is what a check looks at first, and what those without the lock see. */
-static void pending_more(struct smmu_inval *si, u64 start, u64 last)
+static void hull_grow(struct smmu_inval *si, u64 start, u64 last)
 {
 	if (start < si->hull_start)
 		WRITE_ONCE(si->hull_start, start);
 	if (last > si->hull_last)
 		WRITE_ONCE(si->hull_last, last);
-	WRITE_ONCE(si->nr_pending, si->nr_pending + 1);
 }
 
-static void pending_less(struct smmu_inval *si)
+/* Something is pending no more. */
+static void hull_shrink(struct smmu_inval *si)
 {
-	WRITE_ONCE(si->nr_pending, si->nr_pending - 1);
-	if (si->nr_pending)
+	/*
+	 * One by one: as one word, which the compiler would make of them, they could
+	 * not be read before what was just written to one of them is in the cache.
+	 */
+	if (READ_ONCE(si->slots_used) || READ_ONCE(si->nr_elsewhere))
 		return;
 	WRITE_ONCE(si->hull_start, U64_MAX);
 	WRITE_ONCE(si->hull_last, 0);
+}
+
+static void elsewhere_more(struct smmu_inval *si)
+{
+	WRITE_ONCE(si->nr_elsewhere, si->nr_elsewhere + 1);
+}
+
+static void elsewhere_less(struct smmu_inval *si)
+{
+	WRITE_ONCE(si->nr_elsewhere, si->nr_elsewhere - 1);
 }
 
 /* The overflow hull has users: the invalidations that put something there. */
@@ -90,23 +110,21 @@ static void overflow_get(struct smmu_inval *si)
 {
 	smmu_inval_count(si, overflow_pending, 1);
 	si->overflow.users++;
-	pending_more(si, si->overflow.start, si->overflow.last);
+	elsewhere_more(si);
+	hull_grow(si, si->overflow.start, si->overflow.last);
 }
 
 static noinline void overflow_grow(struct smmu_inval *si, u64 start, u64 last)
 {
 	si->overflow.start = min(si->overflow.start, start);
 	si->overflow.last = max(si->overflow.last, last);
-	if (start < si->hull_start)
-		WRITE_ONCE(si->hull_start, start);
-	if (last > si->hull_last)
-		WRITE_ONCE(si->hull_last, last);
+	hull_grow(si, start, last);
 	trace_smmu_inval_overflow(si, SMMU_INVAL_COVER_PENDING, start, last);
 }
 
 static void overflow_put(struct smmu_inval *si)
 {
-	pending_less(si);
+	elsewhere_less(si);
 	if (--si->overflow.users)
 		return;
 	if (si->overflow.start <= si->overflow.last)
@@ -116,42 +134,61 @@ static void overflow_put(struct smmu_inval *si)
 	si->overflow.last = 0;
 }
 
-static struct smmu_inval_range *range_alloc(struct smmu_inval *si)
+static void slot_add(struct smmu_inval *si, struct smmu_inval_token *slot,
+		     u64 start, u64 last)
 {
-	unsigned int free = ~si->slots_used & GENMASK(SMMU_INVAL_SLOTS - 1, 0);
-	struct smmu_inval_range *range;
-
-	if (smmu_inval_should_fail(node))
-		return NULL;
-	if (free) {
-		range = &si->slots[__ffs(free)];
-		/* Its lowest bit */
-		WRITE_ONCE(si->slots_used, si->slots_used | (free & -free));
-		return range;
-	}
-	range = si->free_nodes;
-	if (range)
-		si->free_nodes = range->next;
-	return range;
+	WRITE_ONCE(slot->start, start);
+	WRITE_ONCE(slot->last, last);
+	WRITE_ONCE(si->slots_used, si->slots_used | slot->slot);
+	hull_grow(si, start, last);
 }
 
-/* A slot is in no tree, and a node is, or was, or has never been. */
-static bool range_is_slot(const struct smmu_inval_range *range)
+/* One that is free, or NULL. */
+static struct smmu_inval_token *slot_find(struct smmu_inval *si)
 {
-	return RB_EMPTY_NODE(&range->it.rb);
+	struct smmu_inval_token *slot;
+
+	for (slot = si->slots; slot < &si->slots[SMMU_INVAL_SLOTS]; slot++)
+		if (!slot->refs)
+			return slot;
+	return NULL;
 }
 
-static void range_free(struct smmu_inval *si, struct smmu_inval_range *range)
+static bool slot_borrow(struct smmu_inval *si, struct smmu_inval_token *token,
+			u64 start, u64 last)
 {
-	if (range_is_slot(range)) {
-		WRITE_ONCE(si->slots_used,
-			   si->slots_used & ~BIT(range - si->slots));
-	} else {
-		interval_tree_remove(&range->it, &si->tree);
-		range->next = si->free_nodes;
-		si->free_nodes = range;
+	struct smmu_inval_token *slot = slot_find(si);
+
+	if (token->slot & ~si->slots_used)
+		slot = token;
+	if (!slot)
+		return false;
+	if (slot != token) {
+		slot->refs = 1;
+		token->borrowed |= slot->slot;
+		token->more = true;
 	}
-	pending_less(si);
+	slot_add(si, slot, start, last);
+	return true;
+}
+
+static bool node_add(struct smmu_inval *si, struct smmu_inval_token *token,
+		     u64 start, u64 last)
+{
+	struct smmu_inval_range *range = si->free_nodes;
+
+	if (!range)
+		return false;
+	si->free_nodes = range->next;
+	range->it.start = start;
+	range->it.last = last;
+	range->next = token->ranges;
+	token->ranges = range;
+	token->more = true;
+	interval_tree_insert(&range->it, &si->tree);
+	elsewhere_more(si);
+	hull_grow(si, start, last);
+	return true;
 }
 
 static struct hlist_head *token_bucket(struct smmu_inval *si, const void *mm,
@@ -178,33 +215,44 @@ smmu_inval_find_keyed(struct smmu_inval *si, enum smmu_inval_event event,
 	return si->overflow.anon ? &si->overflow.token : NULL;
 }
 
-static struct smmu_inval_token *token_open(struct smmu_inval *si,
-					   enum smmu_inval_event event)
+/*
+ * No slot is free, or somebody watches, or the counters are shared. If there is no
+ * token either, it has no name: all that is known of it is that it is there.
+ */
+static noinline struct smmu_inval_token *
+open_rarely(struct smmu_inval *si, enum smmu_inval_event event,
+	    struct smmu_inval_token *slot, bool fail)
 {
-	struct smmu_inval_token *token = si->free_tokens;
+	struct smmu_inval_token *token = slot ?: si->free_tokens;
 
-	if (token && !smmu_inval_should_fail(node)) {
-		si->free_tokens = token->next_free;
-		token->ranges = NULL;
-		token->mm = NULL;
-		token->event = event;
+	if (token && !fail) {
+		if (!slot)
+			si->free_tokens = token->next_free;
 		token->refs = 1;
-		token->overflowed = false;
-		token->deferred = false;
-		return token;
+	} else {
+		token = &si->overflow.token;
+		overflow_get(si);
+		si->overflow.anon++;
 	}
-
-	/* It has no name: all that is known of it is that it is there. */
-	si->overflow.token.event = event;
-	overflow_get(si);
-	si->overflow.anon++;
-	return &si->overflow.token;
+	token->event = event;
+	smmu_inval_count_begun(si, event, 1, 0);
+	trace_smmu_inval_begin(si, event);
+	return token;
 }
 
-static void begin_stats(struct smmu_inval *si, enum smmu_inval_event event)
+static __always_inline struct smmu_inval_token *
+token_open(struct smmu_inval *si, enum smmu_inval_event event)
 {
-	smmu_inval_count(si, event[event].callbacks, 1);
-	trace_smmu_inval_begin(si, event);
+	struct smmu_inval_token *token = slot_find(si);
+	bool fail = smmu_inval_should_fail(node);
+
+	if (unlikely(!token || fail || !si->begun) ||
+	    trace_smmu_inval_begin_enabled())
+		return open_rarely(si, event, token, fail);
+	si->begun[event].callbacks++;
+	token->refs = 1;
+	token->event = event;
+	return token;
 }
 
 /**
@@ -230,7 +278,6 @@ struct smmu_inval_token *smmu_inval_begin(struct smmu_inval *si,
 	if (!smmu_inval_debug_alive(si, "begin"))
 		return &si->overflow.token;
 	smmu_inval_debug_section(si);
-	begin_stats(si, event);
 	return token_open(si, event);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_begin);
@@ -245,31 +292,32 @@ smmu_inval_begin_keyed(struct smmu_inval *si, enum smmu_inval_event event,
 
 	smmu_inval_assert_held_excl(si);
 	smmu_inval_debug_section(si);
-	begin_stats(si, event);
 
 	token = smmu_inval_find_keyed(si, event, mm, hva_start, hva_end);
 	if (token && token != &si->overflow.token) {
+		smmu_inval_count_begun(si, event, 1, 0);
+		trace_smmu_inval_begin(si, event);
 		token->refs++;
 		return token;
 	}
 	token = token_open(si, event);
-	if (token != &si->overflow.token) {
-		token->mm = mm;
-		token->hva_start = hva_start;
-		token->hva_end = hva_end;
-		hlist_add_head(&token->hash,
-			       token_bucket(si, mm, hva_start, hva_end));
-	}
+	if (token == &si->overflow.token)
+		return token;
+	token->mm = mm;
+	token->hva_start = hva_start;
+	token->hva_end = hva_end;
+	hlist_add_head(&token->hash, token_bucket(si, mm, hva_start, hva_end));
 	return token;
 }
 
 /* A second invalidation of the same triple mostly has the same ranges. */
-static bool token_has(const struct smmu_inval_token *token, u64 start, u64 last)
+static bool token_has(const struct smmu_inval *si,
+		      const struct smmu_inval_token *token, u64 start, u64 last)
 {
-	const struct smmu_inval_range *range;
+	struct smmu_inval_walk walk = smmu_inval_walk(si, token);
 
-	for (range = token->ranges; range; range = range->next)
-		if (range->it.start == start && range->it.last == last)
+	while (smmu_inval_walk_next(si, &walk))
+		if (walk.start == start && walk.last == last)
 			return true;
 	return false;
 }
@@ -283,7 +331,43 @@ static noinline void token_overflow(struct smmu_inval *si,
 	else
 		smmu_inval_count(si, overflow_pending, 1);
 	token->overflowed = true;
+	token->more = true;
 	overflow_grow(si, start, last);
+}
+
+/*
+ * Its own slot is full, or it is none; or the token is shared, has no name, or is not
+ * open; or somebody watches, or the counters are shared.
+ */
+static noinline void add_rarely(struct smmu_inval *si,
+				struct smmu_inval_token *token, u64 start,
+				u64 last)
+{
+	smmu_inval_count_begun(si, token->event, 0,
+			       smmu_inval_pages(si, start, last));
+	trace_smmu_inval_add(si, token->event, start, last);
+	if (!token->refs) {
+		if (token == &si->overflow.token)
+			overflow_grow(si, start, last);
+		else
+			smmu_inval_misuse(si, "range added after end", start,
+					  last, token->event);
+		return;
+	}
+	if (token->refs > 1 && token_has(si, token, start, last))
+		return;
+	if (smmu_inval_should_fail(node) ||
+	    (!slot_borrow(si, token, start, last) &&
+	     !node_add(si, token, start, last)))
+		token_overflow(si, token, start, last);
+}
+
+static noinline void add_inverted(struct smmu_inval *si,
+				  struct smmu_inval_token *token, u64 start,
+				  u64 last)
+{
+	smmu_inval_misuse(si, "inverted range added", start, last, token->event);
+	smmu_inval_add(si, token, 0, U64_MAX);
 }
 
 /**
@@ -302,54 +386,41 @@ static noinline void token_overflow(struct smmu_inval *si,
 void smmu_inval_add(struct smmu_inval *si, struct smmu_inval_token *token,
 		    u64 start, u64 last)
 {
-	enum smmu_inval_event event = token->event;
-	struct smmu_inval_range *range;
-
 	smmu_inval_assert_held_excl(si);
 	if (!smmu_inval_debug_alive(si, "add"))
 		return;
-	if (start > last) {
-		smmu_inval_misuse(si, "inverted range added", start, last,
-				  event);
-		start = 0;
-		last = U64_MAX;
+	if (unlikely(start > last)) {
+		add_inverted(si, token, start, last);
+		return;
 	}
 	start = max(start, si->cfg.start);
 	last = min(last, si->cfg.last);
 	if (start > last)
 		return;
 
-	trace_smmu_inval_add(si, event, start, last);
-	smmu_inval_count(si, event[event].asked,
-			 smmu_inval_pages(si, start, last));
-	if (token == &si->overflow.token) {
-		overflow_grow(si, start, last);
+	if (unlikely(token->refs != 1 || !(token->slot & ~si->slots_used) ||
+		     !si->begun) ||
+	    trace_smmu_inval_add_enabled()) {
+		add_rarely(si, token, start, last);
 		return;
 	}
-	if (unlikely(token->refs != 1)) {
-		if (!token->refs) {
-			smmu_inval_misuse(si, "range added after end", start,
-					  last, event);
-			return;
-		}
-		if (token_has(token, start, last))
-			return;
-	}
-
-	range = range_alloc(si);
-	if (!range) {
+	si->begun[token->event].asked += smmu_inval_pages(si, start, last);
+	if (smmu_inval_should_fail(node))
 		token_overflow(si, token, start, last);
-		return;
-	}
-	WRITE_ONCE(range->it.start, start);
-	WRITE_ONCE(range->it.last, last);
-	range->next = token->ranges;
-	token->ranges = range;
-	if (!range_is_slot(range))
-		interval_tree_insert(&range->it, &si->tree);
-	pending_more(si, start, last);
+	else
+		slot_add(si, token, start, last);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_add);
+
+static void token_free(struct smmu_inval *si, struct smmu_inval_token *token)
+{
+	if (token->mm) {
+		hlist_del(&token->hash);
+		token->mm = NULL;
+		token->deferred = false;
+	}
+	token->refs = 0;
+}
 
 /*
  * The last invalidation of a token is over. Usually its ranges retire into the
@@ -365,24 +436,73 @@ EXPORT_SYMBOL_GPL(smmu_inval_add);
  */
 static void token_close(struct smmu_inval *si, struct smmu_inval_token *token)
 {
+	struct smmu_inval_walk walk = smmu_inval_walk(si, token);
 	bool unsure = token->mm && si->overflow.anon;
 	struct smmu_inval_range *range, *next;
+	unsigned int slots;
 
+	while (smmu_inval_walk_next(si, &walk)) {
+		if (unsure)
+			overflow_grow(si, walk.start, walk.last);
+		else
+			smmu_inval_history_add(si, walk.start, walk.last);
+	}
+	WRITE_ONCE(si->slots_used,
+		   si->slots_used & ~(token->slot | token->borrowed));
+	for (slots = token->borrowed; slots; slots &= slots - 1)
+		si->slots[__ffs(slots)].refs = 0;
+	token->borrowed = 0;
 	for (range = token->ranges; range; range = next) {
 		next = range->next;
-		if (unsure)
-			overflow_grow(si, range->it.start, range->it.last);
-		else
-			smmu_inval_history_add(si, range->it.start,
-					       range->it.last);
-		range_free(si, range);
+		interval_tree_remove(&range->it, &si->tree);
+		range->next = si->free_nodes;
+		si->free_nodes = range;
+		elsewhere_less(si);
 	}
+	token->ranges = NULL;
 	if (token->overflowed)
 		overflow_put(si);
-	if (token->mm)
-		hlist_del(&token->hash);
-	token->next_free = si->free_tokens;
-	si->free_tokens = token;
+	token->overflowed = false;
+	token_free(si, token);
+	token->more = !token->slot;
+	if (!token->slot) {
+		token->next_free = si->free_tokens;
+		si->free_tokens = token;
+	}
+}
+
+/* Who wants to know that something has ended, of which the most have nobody. */
+static bool end_is_told(const struct smmu_inval *si)
+{
+	return trace_smmu_inval_end_enabled() || !list_empty(&si->waiters);
+}
+
+static noinline void end_tell(struct smmu_inval *si, enum smmu_inval_event event)
+{
+	trace_smmu_inval_end(si, event);
+	smmu_inval_wake(si);
+}
+
+/* Not just the last of a slot with its range. */
+static noinline void end_rarely(struct smmu_inval *si,
+				struct smmu_inval_token *token)
+{
+	enum smmu_inval_event event = SMMU_INVAL_NR_EVENTS;
+
+	if (token == &si->overflow.token && si->overflow.anon) {
+		si->overflow.anon--;
+		overflow_put(si);
+	} else if (token && token->refs) {
+		event = token->event;
+		if (!--token->refs)
+			token_close(si, token);
+	} else {
+		smmu_inval_misuse(si, "end without begin", 0, U64_MAX, event);
+		smmu_inval_completed(si, 0, U64_MAX);
+		return;
+	}
+	hull_shrink(si);
+	end_tell(si, event);
 }
 
 /**
@@ -405,43 +525,29 @@ void smmu_inval_end(struct smmu_inval *si, struct smmu_inval_token *token)
 		return;
 	smmu_inval_debug_retire(si);
 
-	if (token == &si->overflow.token) {
-		if (!si->overflow.anon)
-			goto misuse;
-		si->overflow.anon--;
-		trace_smmu_inval_end(si, SMMU_INVAL_NR_EVENTS);
-		overflow_put(si);
-	} else {
-		if (!token || !token->refs)
-			goto misuse;
-		trace_smmu_inval_end(si, token->event);
-		if (--token->refs)
-			return;
-		token_close(si, token);
+	if (unlikely(!token || token->refs != 1 || token->more ||
+		     si->overflow.anon)) {
+		end_rarely(si, token);
+		return;
 	}
-	smmu_inval_wake(si);
-	return;
-
-misuse:
-	smmu_inval_misuse(si, "end without begin", 0, U64_MAX,
-			  SMMU_INVAL_NR_EVENTS);
-	smmu_inval_completed(si, 0, U64_MAX);
+	if (likely(si->slots_used & token->slot)) {
+		smmu_inval_history_add(si, token->start, token->last);
+		WRITE_ONCE(si->slots_used, si->slots_used & ~token->slot);
+	}
+	token_free(si, token);
+	hull_shrink(si);
+	if (unlikely(end_is_told(si)))
+		end_tell(si, token->event);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_end);
 
-/* Does a pending range overlap? The lock is held, at least shared. */
-enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
-					   u64 start, u64 last)
+/*
+ * Does something overlap that is pending, but in no slot? The lock is held, at
+ * least shared.
+ */
+enum smmu_inval_hit smmu_inval_elsewhere_hit(const struct smmu_inval *si,
+					     u64 start, u64 last)
 {
-	const struct smmu_inval_range *range;
-	unsigned int used;
-
-	for (used = si->slots_used; used; used &= used - 1) {
-		range = &si->slots[__ffs(used)];
-		if (smmu_inval_overlaps(start, last, range->it.start,
-					range->it.last))
-			return SMMU_INVAL_HIT;
-	}
 	/* The tree is only read, but its API knows no const. */
 	if (!RB_EMPTY_ROOT(&si->tree.rb_root) &&
 	    interval_tree_iter_first((struct rb_root_cached *)&si->tree, start,
@@ -454,31 +560,12 @@ enum smmu_inval_hit smmu_inval_pending_hit(const struct smmu_inval *si,
 	return SMMU_INVAL_MISS;
 }
 
-/*
- * The same without the lock: both answers may be wrong. Only if more is pending
- * than the slots hold, the hull is all that can be looked at.
- */
-bool smmu_inval_pending_hint(const struct smmu_inval *si, u64 start, u64 last)
-{
-	unsigned int used = READ_ONCE(si->slots_used);
-	const struct smmu_inval_range *range;
-
-	if (READ_ONCE(si->nr_pending) > hweight32(used))
-		return true;
-	for (; used; used &= used - 1) {
-		range = &si->slots[__ffs(used)];
-		if (smmu_inval_overlaps(start, last, READ_ONCE(range->it.start),
-					READ_ONCE(range->it.last)))
-			return true;
-	}
-	return false;
-}
-
 /* Nothing may be installed any more, anywhere, for ever. */
 void smmu_inval_pending_close(struct smmu_inval *si)
 {
 	if (si->dead)
 		return;
-	pending_more(si, 0, U64_MAX);
+	elsewhere_more(si);
+	hull_grow(si, 0, U64_MAX);
 	WRITE_ONCE(si->dead, true);
 }

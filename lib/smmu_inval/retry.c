@@ -23,7 +23,7 @@
 /* Coarse, as most drivers do it: one hull of all that is pending. */
 static bool hull_hit(const struct smmu_inval *si, u64 start, u64 last)
 {
-	return READ_ONCE(si->nr_pending) &&
+	return (READ_ONCE(si->slots_used) || READ_ONCE(si->nr_elsewhere)) &&
 	       smmu_inval_overlaps(start, last, READ_ONCE(si->hull_start),
 				   READ_ONCE(si->hull_last));
 }
@@ -72,16 +72,12 @@ bool smmu_inval_count_retry(struct smmu_inval *si, enum smmu_inval_hit pending,
 	return true;
 }
 
-/* Not for drivers: the slow part of smmu_inval_read_retry(). */
-bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
-			     u64 start, u64 last)
+/* More than a few ranges are pending, something completed, or nothing is right. */
+static noinline bool look_closer(struct smmu_inval *si, u64 cookie,
+				 u64 start, u64 last)
 {
 	enum smmu_inval_hit pending, done;
 
-	smmu_inval_assert_held(si);
-	if (!smmu_inval_debug_alive(si, "read_retry"))
-		return true;
-	smmu_inval_debug_section(si);
 	if (start > last || (s64)(si->seq - cookie) < 0) {
 		smmu_inval_misuse(si, start > last ? "inverted range checked" :
 				  "cookie of another instance", start, last,
@@ -90,8 +86,6 @@ bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
 	}
 	if (si->dead)
 		return true;
-	if (si->seq == cookie && !__smmu_inval_in_hull(si, start, last))
-		return false;
 
 	smmu_inval_count(si, checks, 1);
 	pending = smmu_inval_pending_hit(si, start, last);
@@ -104,6 +98,28 @@ bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
 			done = max(done, SMMU_INVAL_MAYBE);
 	}
 	return smmu_inval_count_retry(si, pending, done, start, last);
+}
+
+/* Not for drivers: what smmu_inval_read_retry() does not see at a glance. */
+bool __smmu_inval_read_retry(struct smmu_inval *si, u64 cookie,
+			     u64 start, u64 last)
+{
+	smmu_inval_assert_held(si);
+	if (!smmu_inval_debug_alive(si, "read_retry"))
+		return true;
+	smmu_inval_debug_section(si);
+	if (IS_ENABLED(CONFIG_SMMU_INVAL_DEBUG) &&
+	    __smmu_inval_at_a_glance(si, cookie, start, last))
+		return false;
+
+	/* Between ranges that are all in slots: there is no more to look at. */
+	if (si->seq == cookie && start <= last && !si->nr_elsewhere &&
+	    !smmu_inval_slots_hit(si, start, last) &&
+	    !smmu_inval_is_coarse(si)) {
+		smmu_inval_count(si, checks, 1);
+		return false;
+	}
+	return look_closer(si, cookie, start, last);
 }
 EXPORT_SYMBOL_GPL(__smmu_inval_read_retry);
 
@@ -127,8 +143,9 @@ bool smmu_inval_retry_hint(const struct smmu_inval *si, u64 cookie,
 {
 	if (READ_ONCE(si->seq) - cookie > si->cfg.nr_history)
 		return true;
+	/* If there is more than the slots hold, the hull is all to be looked at. */
 	return hull_hit(si, start, last) &&
-	       (smmu_inval_is_coarse(si) ||
-		smmu_inval_pending_hint(si, start, last));
+	       (smmu_inval_is_coarse(si) || READ_ONCE(si->nr_elsewhere) ||
+		smmu_inval_slots_hit(si, start, last));
 }
 EXPORT_SYMBOL_GPL(smmu_inval_retry_hint);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Statistics: per CPU, since faults count with the driver's lock held shared,
- * and summed up when somebody asks, in debugfs or through the getter.
+ * Statistics: per CPU, since faults count with the driver's lock held shared, and
+ * secondary TLBs without one, and summed up when somebody asks, in debugfs or through
+ * the getter. What begins an invalidation holds the lock exclusively, and counts in
+ * one place.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -13,8 +15,8 @@ static atomic_t next_dir;
 /* Of all instances with shared_stats. */
 static DEFINE_PER_CPU(struct smmu_inval_stats, shared_stats);
 
-static void stats_sum(const struct smmu_inval_stats __percpu *stats,
-		      struct smmu_inval_stats *sum)
+/* Of an instance, or without one of those that share them. */
+static void stats_sum(const struct smmu_inval *si, struct smmu_inval_stats *sum)
 {
 	u64 *to = (u64 *)sum;
 	unsigned int i;
@@ -22,8 +24,13 @@ static void stats_sum(const struct smmu_inval_stats __percpu *stats,
 
 	BUILD_BUG_ON(sizeof(*sum) % sizeof(u64));
 	memset(sum, 0, sizeof(*sum));
+	for (i = 0; si && si->begun && i < SMMU_INVAL_NR_EVENTS; i++) {
+		sum->event[i].callbacks = READ_ONCE(si->begun[i].callbacks);
+		sum->event[i].asked = READ_ONCE(si->begun[i].asked);
+	}
 	for_each_possible_cpu(cpu) {
-		const u64 *from = (u64 *)per_cpu_ptr(stats, cpu);
+		const u64 *from = (u64 *)per_cpu_ptr(si ? si->stats : &shared_stats,
+						     cpu);
 
 		for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
 			to[i] += READ_ONCE(from[i]);
@@ -40,7 +47,7 @@ static void stats_sum(const struct smmu_inval_stats __percpu *stats,
 void smmu_inval_get_stats(const struct smmu_inval *si,
 			  struct smmu_inval_stats *sum)
 {
-	stats_sum(si->stats, sum);
+	stats_sum(si, sum);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_get_stats);
 
@@ -53,7 +60,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	s = kmalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
 		return -ENOMEM;
-	stats_sum(si ? si->stats : &shared_stats, s);
+	stats_sum(si, s);
 	seq_printf(m, "%-16s %12s %12s %12s %12s %12s %12s\n", "event",
 		   "callbacks", "asked", "changed", "kept", "deferred",
 		   "flushed");
@@ -83,7 +90,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	kfree(s);
 	if (!si)
 		return 0;
-	seq_printf(m, "pending %u\n", READ_ONCE(si->nr_pending));
+	seq_printf(m, "pending %u\n", __smmu_inval_nr_pending(si));
 	seq_printf(m, "dead %u\n", READ_ONCE(si->dead));
 	seq_printf(m, "misused %u\n", READ_ONCE(si->safe_side));
 	return 0;
@@ -113,10 +120,13 @@ int smmu_inval_stats_init(struct smmu_inval *si)
 		si->stats = &shared_stats;
 		return 0;
 	}
-	if (!smmu_inval_should_fail(alloc))
+	si->begun = smmu_inval_alloc(SMMU_INVAL_NR_EVENTS, sizeof(*si->begun));
+	if (si->begun && !smmu_inval_should_fail(alloc))
 		si->stats = alloc_percpu(struct smmu_inval_stats);
-	if (!si->stats)
+	if (!si->stats) {
+		kvfree(si->begun);
 		return -ENOMEM;
+	}
 	if (!si->cfg.late_debugfs)
 		smmu_inval_debugfs_add(si);
 	return 0;
@@ -141,6 +151,7 @@ void smmu_inval_stats_free(struct smmu_inval *si)
 	debugfs_remove_recursive(si->dir);
 	if (!si->cfg.shared_stats)
 		free_percpu(si->stats);
+	kvfree(si->begun);
 }
 
 void smmu_inval_debugfs_init(void)

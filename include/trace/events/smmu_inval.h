@@ -63,7 +63,7 @@ DECLARE_EVENT_CLASS(smmu_inval_invalidation,
 		__entry->si = si;
 		__entry->event = event;
 		__entry->seq = si->seq;
-		__entry->pending = si->nr_pending;
+		__entry->pending = __smmu_inval_nr_pending(si);
 	),
 	TP_printk("si=%p event=%s seq=%llu pending=%u", __entry->si,
 		  smmu_inval_show_event(__entry->event), __entry->seq,
