@@ -56,6 +56,7 @@ struct bench_scheme {
 extern const struct bench_scheme bench_lib;
 extern const struct bench_scheme bench_kvm;
 extern const struct bench_scheme bench_notifier;
+extern const struct bench_scheme bench_notifiers;
 extern const struct bench_scheme bench_interval;
 
 /* One lock for all, of KVM's kind. */
@@ -91,8 +92,11 @@ extern unsigned int bench_gaps;
 static inline u64 bench_free_page(unsigned int i)
 {
 	unsigned int gap = ((u64)(i * 0x9e3779b1u) * bench_gaps) >> 32;
+	u64 page = bench_pending_last(gap) + 1 + ((u64)(i & 7) << PAGE_SHIFT);
 
-	return bench_pending_last(gap) + 1 + ((u64)(i & 7) << PAGE_SHIFT);
+	/* Who faults has it: not to be left out where a scheme does not look at it. */
+	asm volatile("" : "+r" (page));
+	return page;
 }
 
 /* What the files in debugfs show. */

@@ -28,7 +28,8 @@ static const char * const op_names[] = {
 static const unsigned int sizes[] = { 0, 1, 2, 4, 8, 16, 64, 256, 1024, 4096 };
 
 static const struct bench_scheme * const schemes[] = {
-	&bench_lib, &bench_kvm, &bench_notifier, &bench_interval,
+	&bench_lib, &bench_kvm, &bench_notifier, &bench_notifiers,
+	&bench_interval,
 };
 
 static unsigned int bench_loops = 2000;

@@ -150,11 +150,13 @@ static unsigned long fault(unsigned int loops)
 {
 	unsigned long seq, passed = 0;
 	unsigned int i;
+	u64 start;
 
 	for (i = 0; i < loops; i++) {
 		seq = kvm_read_begin();
+		start = bench_free_page(i);
 		read_lock(&bench_lock);
-		passed += !kvm_retry(seq, bench_free_page(i));
+		passed += !kvm_retry(seq, start);
 		read_unlock(&bench_lock);
 	}
 	return passed;

@@ -72,6 +72,7 @@ static unsigned long retry_held(unsigned int loops)
 
 	read_lock(&bench_lock);
 	for (i = 0; i < loops; i++) {
+		bench_free_page(i);
 		passed += !mmu_interval_read_retry(&aside, seq);
 		barrier();
 	}
@@ -86,6 +87,7 @@ static unsigned long fault(unsigned int loops)
 
 	for (i = 0; i < loops; i++) {
 		seq = mmu_interval_read_begin(&aside);
+		bench_free_page(i);
 		read_lock(&bench_lock);
 		passed += !mmu_interval_read_retry(&aside, seq);
 		read_unlock(&bench_lock);
