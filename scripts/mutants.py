@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Mutants of the library: one small fault each, made from its source by rule.
 
-mutants.py list [NUMBER]: one line a mutant, FILE:LINE:OPERATOR:N, a tab, and its
-function, what the line was and has become; of about NUMBER of them, spread over all operators and files.
+mutants.py list [K]: one line a mutant, FILE:LINE:OPERATOR:N, a tab, and its function,
+what the line was and has become; of about every K-th of them, all operators and files
+among them. Which ones depends on what they are and not on where, so that a change of
+the library changes the sample no more than it has to.
 mutants.py write MUTANT TO: the mutated file. A line keeps its number.
 
 It reads C as the kernel writes it, without the preprocessor: comments, strings
@@ -329,26 +331,33 @@ def shown(function, text, start, end, new):
     return "%s: %s => %s" % (function, " ".join(old), " ".join(new))
 
 
-def sample(names, wanted):
-    """Every k-th, and the first of each operator and of each file besides."""
-    if not wanted or wanted >= len(names):
-        return names
-    names = sorted(names, key=lambda n: (n.split(":")[2], n.split(":")[0]))
-    chosen = names[:: max(len(names) // wanted, 1)]
-    for part in (0, 2):
-        have = {n.split(":")[part] for n in chosen}
-        for name in names:
-            if name.split(":")[part] not in have:
-                have.add(name.split(":")[part])
-                chosen.append(name)
-    # Mixed, so that a part of them is a sample as well.
-    return sorted(chosen, key=lambda n: hashlib.md5(n.encode()).digest())
+def sample(lines, every):
+    """Those whose hash says so, and the first of each operator and of each file besides."""
+
+    def number(name):
+        part = name.split(":")
+        key = "\t".join((part[0], part[2], lines[name]))
+        return int(hashlib.md5(key.encode()).hexdigest(), 16)
+
+    # In the order of their hashes: mixed, so that a part of them is a sample as well.
+    names = sorted(lines, key=number)
+    have = {0: set(), 2: set()}
+    chosen = []
+    for name in [n for n in names if number(n) % every == 0] + names:
+        part = name.split(":")
+        if number(name) % every and all(part[i] in have[i] for i in have):
+            continue
+        if name not in chosen:
+            chosen.append(name)
+        for i in have:
+            have[i].add(part[i])
+    return chosen
 
 
 def main():
     if len(sys.argv) in (2, 3) and sys.argv[1] == "list":
         lines = {m[0]: shown(*m[2:]) for m in mutants()}
-        for name in sample(list(lines), int(sys.argv[2]) if len(sys.argv) == 3 else 0):
+        for name in sample(lines, int(sys.argv[2]) if len(sys.argv) == 3 else 1):
             print(name + "\t" + lines[name])
         return
     if len(sys.argv) == 4 and sys.argv[1] == "write":
@@ -360,7 +369,7 @@ def main():
                 print(path)
                 return
         sys.exit("mutants.py: no mutant " + sys.argv[2])
-    sys.exit("usage: mutants.py list [NUMBER] | write MUTANT TO")
+    sys.exit("usage: mutants.py list [K] | write MUTANT TO")
 
 
 main()
