@@ -7,7 +7,7 @@ static const struct fuzz_call calls[] = {
 	{ "BIND", SVA_IOC_BIND, sizeof(struct sva_bind), "4e4f4-4-", false },
 	{ "UNBIND", SVA_IOC_UNBIND, 0, "", false },
 	{ "RUN", SVA_IOC_RUN, sizeof(struct sva_job),
-	  "4n4f8a8a8s8v4n4n4-4-8-8-8-", false },
+	  "4o4f8b8b8s8v4n4n4-4-8-8-8-", false },
 	{ "STOP", SVA_IOC_STOP, 0, "", false },
 	{ "SETUP", SVA_IOC_SETUP, sizeof(struct sva_setup), "4f4d4d4d", false },
 	{ "STATS", SVA_IOC_STATS, sizeof(struct sva_stats), "", false },

@@ -119,6 +119,8 @@ static uint64_t field_value(char kind)
 		return rnd() % 8;
 	case 'e':
 		return rnd() % 3;
+	case 'o':
+		return 1 + rnd() % 3;
 	case 'f':
 		return rnd() % 3 ? rnd() % 2 : rnd() % 16;
 	case 'd':

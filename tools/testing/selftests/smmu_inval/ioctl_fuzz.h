@@ -15,9 +15,9 @@
  * @size: of its argument
  * @fields: two characters each, in order: the width, 4 or 8, and what it is:
  *	'a' an address, 's' a size, 'b' a buffer or 0, 'v' any value or 0,
- *	'n' a small number, 'e' an engine, 'f' flags, 'd' a delay, 'i' an id that a
- *	call returned, '-' has to be 0 or is filled in. What lies behind them is 0
- *	at first.
+ *	'n' a small number, 'e' an engine, 'o' one of three operations, 'f' flags,
+ *	'd' a delay, 'i' an id that a call returned, '-' has to be 0 or is filled in.
+ *	What lies behind them is 0 at first.
  * @optional: there are kernels in which it never succeeds
  */
 struct fuzz_call {
