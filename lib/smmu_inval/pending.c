@@ -154,43 +154,6 @@ static struct smmu_inval_token *slot_find(struct smmu_inval *si)
 	return NULL;
 }
 
-static bool slot_borrow(struct smmu_inval *si, struct smmu_inval_token *token,
-			u64 start, u64 last)
-{
-	struct smmu_inval_token *slot = slot_find(si);
-
-	if (token->slot & ~si->slots_used)
-		slot = token;
-	if (!slot)
-		return false;
-	if (slot != token) {
-		slot->refs = 1;
-		token->borrowed |= slot->slot;
-		token->more = true;
-	}
-	slot_add(si, slot, start, last);
-	return true;
-}
-
-static bool node_add(struct smmu_inval *si, struct smmu_inval_token *token,
-		     u64 start, u64 last)
-{
-	struct smmu_inval_range *range = si->free_nodes;
-
-	if (!range)
-		return false;
-	si->free_nodes = range->next;
-	range->it.start = start;
-	range->it.last = last;
-	range->next = token->ranges;
-	token->ranges = range;
-	token->more = true;
-	interval_tree_insert(&range->it, &si->tree);
-	elsewhere_more(si);
-	hull_grow(si, start, last);
-	return true;
-}
-
 static struct hlist_head *token_bucket(struct smmu_inval *si, const void *mm,
 				       unsigned long hva_start,
 				       unsigned long hva_end)
@@ -215,26 +178,31 @@ smmu_inval_find_keyed(struct smmu_inval *si, enum smmu_inval_event event,
 	return si->overflow.anon ? &si->overflow.token : NULL;
 }
 
+static void token_take(struct smmu_inval *si, struct smmu_inval_token *token,
+		       enum smmu_inval_event event)
+{
+	if (unlikely(!token->slot))
+		si->free_tokens = token->next_free;
+	token->refs = 1;
+	token->event = event;
+}
+
 /*
- * No slot is free, or somebody watches, or the counters are shared. If there is no
- * token either, it has no name: all that is known of it is that it is there.
+ * Somebody watches, or the counters are shared, or there is no token: then it has no
+ * name, and all that is known of it is that it is there.
  */
 static noinline struct smmu_inval_token *
 open_rarely(struct smmu_inval *si, enum smmu_inval_event event,
-	    struct smmu_inval_token *slot, bool fail)
+	    struct smmu_inval_token *token, bool fail)
 {
-	struct smmu_inval_token *token = slot ?: si->free_tokens;
-
 	if (token && !fail) {
-		if (!slot)
-			si->free_tokens = token->next_free;
-		token->refs = 1;
+		token_take(si, token, event);
 	} else {
 		token = &si->overflow.token;
+		token->event = event;
 		overflow_get(si);
 		si->overflow.anon++;
 	}
-	token->event = event;
 	smmu_inval_count_begun(si, event, 1, 0);
 	trace_smmu_inval_begin(si, event);
 	return token;
@@ -243,15 +211,14 @@ open_rarely(struct smmu_inval *si, enum smmu_inval_event event,
 static __always_inline struct smmu_inval_token *
 token_open(struct smmu_inval *si, enum smmu_inval_event event)
 {
-	struct smmu_inval_token *token = slot_find(si);
+	struct smmu_inval_token *token = slot_find(si) ?: si->free_tokens;
 	bool fail = smmu_inval_should_fail(node);
 
 	if (unlikely(!token || fail || !si->begun) ||
 	    trace_smmu_inval_begin_enabled())
 		return open_rarely(si, event, token, fail);
 	si->begun[event].callbacks++;
-	token->refs = 1;
-	token->event = event;
+	token_take(si, token, event);
 	return token;
 }
 
@@ -335,9 +302,53 @@ static noinline void token_overflow(struct smmu_inval *si,
 	overflow_grow(si, start, last);
 }
 
+/* Its own slot is full, or it is none. */
+static noinline void add_elsewhere(struct smmu_inval *si,
+				   struct smmu_inval_token *token,
+				   u64 start, u64 last)
+{
+	struct smmu_inval_range *range = si->free_nodes;
+	struct smmu_inval_token *slot = NULL;
+
+	/* Who is no slot was opened when none was free: mostly none is now. */
+	if (token->slot || !range)
+		slot = slot_find(si);
+	if (!slot && !range) {
+		token_overflow(si, token, start, last);
+		return;
+	}
+	token->more = true;
+	if (slot) {
+		slot->refs = 1;
+		token->borrowed |= slot->slot;
+		slot_add(si, slot, start, last);
+		return;
+	}
+	si->free_nodes = range->next;
+	range->it.start = start;
+	range->it.last = last;
+	range->next = token->ranges;
+	token->ranges = range;
+	elsewhere_more(si);
+	hull_grow(si, start, last);
+	interval_tree_insert(&range->it, &si->tree);
+}
+
+static __always_inline void range_add(struct smmu_inval *si,
+				      struct smmu_inval_token *token,
+				      u64 start, u64 last)
+{
+	if (smmu_inval_should_fail(node))
+		token_overflow(si, token, start, last);
+	else if (likely(token->slot & ~si->slots_used))
+		slot_add(si, token, start, last);
+	else
+		add_elsewhere(si, token, start, last);
+}
+
 /*
- * Its own slot is full, or it is none; or the token is shared, has no name, or is not
- * open; or somebody watches, or the counters are shared.
+ * The token is shared, has no name, or is not open; or somebody watches, or the
+ * counters are shared.
  */
 static noinline void add_rarely(struct smmu_inval *si,
 				struct smmu_inval_token *token, u64 start,
@@ -346,20 +357,13 @@ static noinline void add_rarely(struct smmu_inval *si,
 	smmu_inval_count_begun(si, token->event, 0,
 			       smmu_inval_pages(si, start, last));
 	trace_smmu_inval_add(si, token->event, start, last);
-	if (!token->refs) {
-		if (token == &si->overflow.token)
-			overflow_grow(si, start, last);
-		else
-			smmu_inval_misuse(si, "range added after end", start,
-					  last, token->event);
-		return;
-	}
-	if (token->refs > 1 && token_has(si, token, start, last))
-		return;
-	if (smmu_inval_should_fail(node) ||
-	    (!slot_borrow(si, token, start, last) &&
-	     !node_add(si, token, start, last)))
-		token_overflow(si, token, start, last);
+	if (token == &si->overflow.token)
+		overflow_grow(si, start, last);
+	else if (!token->refs)
+		smmu_inval_misuse(si, "range added after end", start, last,
+				  token->event);
+	else if (token->refs == 1 || !token_has(si, token, start, last))
+		range_add(si, token, start, last);
 }
 
 static noinline void add_inverted(struct smmu_inval *si,
@@ -398,17 +402,13 @@ void smmu_inval_add(struct smmu_inval *si, struct smmu_inval_token *token,
 	if (start > last)
 		return;
 
-	if (unlikely(token->refs != 1 || !(token->slot & ~si->slots_used) ||
-		     !si->begun) ||
+	if (unlikely(token->refs != 1 || !si->begun) ||
 	    trace_smmu_inval_add_enabled()) {
 		add_rarely(si, token, start, last);
 		return;
 	}
 	si->begun[token->event].asked += smmu_inval_pages(si, start, last);
-	if (smmu_inval_should_fail(node))
-		token_overflow(si, token, start, last);
-	else
-		slot_add(si, token, start, last);
+	range_add(si, token, start, last);
 }
 EXPORT_SYMBOL_GPL(smmu_inval_add);
 
@@ -420,6 +420,45 @@ static void token_free(struct smmu_inval *si, struct smmu_inval_token *token)
 		token->deferred = false;
 	}
 	token->refs = 0;
+}
+
+static void retire(struct smmu_inval *si, bool unsure, u64 start, u64 last)
+{
+	if (unlikely(unsure))
+		overflow_grow(si, start, last);
+	else
+		smmu_inval_history_add(si, start, last);
+}
+
+static void slots_retire(struct smmu_inval *si, struct smmu_inval_token *token,
+			 bool unsure)
+{
+	unsigned int slots = token->borrowed | (token->slot & si->slots_used);
+	struct smmu_inval_token *slot;
+
+	WRITE_ONCE(si->slots_used, si->slots_used & ~slots);
+	token->borrowed = 0;
+	for (; slots; slots &= slots - 1) {
+		slot = &si->slots[__ffs(slots)];
+		retire(si, unsure, slot->start, slot->last);
+		slot->refs = 0;
+	}
+}
+
+static void nodes_retire(struct smmu_inval *si, struct smmu_inval_token *token,
+			 bool unsure)
+{
+	struct smmu_inval_range *range, *next;
+
+	for (range = token->ranges; range; range = next) {
+		next = range->next;
+		retire(si, unsure, range->it.start, range->it.last);
+		interval_tree_remove(&range->it, &si->tree);
+		range->next = si->free_nodes;
+		si->free_nodes = range;
+		elsewhere_less(si);
+	}
+	token->ranges = NULL;
 }
 
 /*
@@ -436,30 +475,11 @@ static void token_free(struct smmu_inval *si, struct smmu_inval_token *token)
  */
 static void token_close(struct smmu_inval *si, struct smmu_inval_token *token)
 {
-	struct smmu_inval_walk walk = smmu_inval_walk(si, token);
 	bool unsure = token->mm && si->overflow.anon;
-	struct smmu_inval_range *range, *next;
-	unsigned int slots;
 
-	while (smmu_inval_walk_next(si, &walk)) {
-		if (unsure)
-			overflow_grow(si, walk.start, walk.last);
-		else
-			smmu_inval_history_add(si, walk.start, walk.last);
-	}
-	WRITE_ONCE(si->slots_used,
-		   si->slots_used & ~(token->slot | token->borrowed));
-	for (slots = token->borrowed; slots; slots &= slots - 1)
-		si->slots[__ffs(slots)].refs = 0;
-	token->borrowed = 0;
-	for (range = token->ranges; range; range = next) {
-		next = range->next;
-		interval_tree_remove(&range->it, &si->tree);
-		range->next = si->free_nodes;
-		si->free_nodes = range;
-		elsewhere_less(si);
-	}
-	token->ranges = NULL;
+	if (token->slot || token->borrowed)
+		slots_retire(si, token, unsure);
+	nodes_retire(si, token, unsure);
 	if (token->overflowed)
 		overflow_put(si);
 	token->overflowed = false;
