@@ -28,11 +28,11 @@ LEFT_OUT = {"stats.c", "trace.c", "inject.c", "compat.h"}
 HEADER = "include/linux/smmu_inval.h"
 
 NOT_TESTED = re.compile(
-    r"(trace_\w+|smmu_inval_count|begin_stats|batch_count|BUILD_BUG_ON|WARN\w*|"
-    r"smmu_inval_assert_held\w*|cond_resched|__acquire|__release)\s*\("
+    r"(trace_\w+|smmu_inval_count(_begun)?|batch_count|BUILD_BUG_ON|WARN\w*|"
+    r"smmu_inval_assert_held\w*|cond_resched|__acquire|__release)\s*\(|si->begun\["
 )
 # Functions that only count
-STATISTICS = {"batch_count", "begin_stats", "token_pages"}
+STATISTICS = {"batch_count", "smmu_inval_count_begun", "token_pages"}
 CONTROL = re.compile(r"(?:if|while|switch|for|\w*for_each\w*)\b")
 DECLARATION = re.compile(
     r"(?:(?:const|static|unsigned|struct|enum|union|long|int|bool|char|void|typedef|"
