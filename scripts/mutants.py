@@ -249,7 +249,7 @@ def only_counts(code, parts):
     return not otherwise or bool(NOT_TESTED.match(code, otherwise.end()))
 
 
-def faults(code):
+def faults(code, source):
     """All faults of a file, as (operator, start, end, replacement)."""
     for name, first, last in bodies(code):
         if name in STATISTICS:
@@ -276,8 +276,9 @@ def faults(code):
                 between = code[before[1] : start]
                 # With what is not tested between them, only the rest moves.
                 if not between.strip():
+                    # Not of the code, in which strings are blank.
                     yield "swap", before[0], end, \
-                        text + between + code[before[0] : before[1]]
+                        source[start:end] + between + source[before[0] : before[1]]
             before = (start, end)
         # A control's single statement is not followed by the next in its block,
         # but swapped with it, it moves out: a fault like any other.
@@ -302,7 +303,7 @@ def mutants():
         number, known = {}, {text, squeezed(text)}
         code = blank(text)
         functions = list(bodies(code))
-        for operator, start, end, new in faults(code):
+        for operator, start, end, new in faults(code, text):
             # Comments inside of what is replaced go with it; lines stay.
             old = text[start:end]
             new += "\n" * (old.count("\n") - new.count("\n"))
