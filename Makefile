@@ -88,7 +88,7 @@ check-cocci: ## the audits and the generic conversions, on their fixtures
 check-convert: ## compile every driver that a semantic patch converts, with W=1 and sparse
 	@scripts/check convert arm64-7.3 arm64-6.12 iommu-arm64-7.3 iommu-arm64-6.12
 
-mutate: ## do the tests notice faults in the library? (a sample of 153, about half an hour; ALL=1 for all)
+mutate: ## do the tests notice faults in the library? (one of fifteen, about half an hour; ALL=1 for all)
 	@scripts/install-packages check
 	@scripts/mutate $(MUTANTS)
 
