@@ -6,6 +6,7 @@
 #define _SMMU_INVAL_BENCH_H
 
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/seq_file.h>
 #include <linux/smmu_inval.h>
 
@@ -58,6 +59,9 @@ extern const struct bench_scheme bench_kvm;
 extern const struct bench_scheme bench_notifier;
 extern const struct bench_scheme bench_notifiers;
 extern const struct bench_scheme bench_interval;
+
+/* What a plain notifier does when it is hit, also one of many. */
+extern const struct mmu_interval_notifier_ops bench_notifier_ops;
 
 /* One lock for all, of KVM's kind. */
 extern rwlock_t bench_lock;

@@ -24,18 +24,21 @@ static bool invalidate(struct mmu_interval_notifier *mni,
 	return true;
 }
 
-static const struct mmu_interval_notifier_ops ops = { .invalidate = invalidate };
+const struct mmu_interval_notifier_ops bench_notifier_ops = {
+	.invalidate = invalidate,
+};
 
 static int open(unsigned int pending)
 {
 	int ret;
 
 	ret = mmu_interval_notifier_insert(&hit, current->mm, BENCH_BASE,
-					   BENCH_LAST - BENCH_BASE + 1, &ops);
+					   BENCH_LAST - BENCH_BASE + 1,
+					   &bench_notifier_ops);
 	if (ret)
 		return ret;
 	ret = mmu_interval_notifier_insert(&aside, current->mm, BENCH_LAST + 1,
-					   PAGE_SIZE, &ops);
+					   PAGE_SIZE, &bench_notifier_ops);
 	if (ret)
 		goto remove_hit;
 	ret = bench_mm_open(pending);

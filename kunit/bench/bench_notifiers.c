@@ -15,18 +15,6 @@
 static struct mmu_interval_notifier *notifiers;
 static unsigned int nr_notifiers;
 
-static bool invalidate(struct mmu_interval_notifier *mni,
-		       const struct mmu_notifier_range *range,
-		       unsigned long cur_seq)
-{
-	write_lock(&bench_lock);
-	mmu_interval_set_seq(mni, cur_seq);
-	write_unlock(&bench_lock);
-	return true;
-}
-
-static const struct mmu_interval_notifier_ops ops = { .invalidate = invalidate };
-
 /* Of a page that bench_free_page() returned */
 static struct mmu_interval_notifier *notifier_at(u64 page)
 {
@@ -59,7 +47,8 @@ static int open(unsigned int pending)
 			last = bench_pending_start(i / 2 + 1) - 1;
 		}
 		ret = mmu_interval_notifier_insert(&notifiers[i], current->mm,
-						   start, last - start + 1, &ops);
+						   start, last - start + 1,
+						   &bench_notifier_ops);
 		if (!ret)
 			nr_notifiers++;
 	}
