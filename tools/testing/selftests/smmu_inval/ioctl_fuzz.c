@@ -33,9 +33,9 @@
 #include "ioctl_fuzz.h"
 #include "ktap.h"
 
-#define ARENA_PAGES	64
+#define ARENA_PAGES	FUZZ_ARENA_PAGES
 #define PAGE		4096UL
-#define ARENA		((char *)0x200000000UL)
+#define ARENA		((char *)FUZZ_ARENA)
 #define MAX_CALLS	16
 #define MAX_ARG		256
 #define MAX_KEPT	4096
@@ -132,24 +132,19 @@ static uint64_t field_value(char kind)
 	}
 }
 
-static void fill_field(struct step *step, const char *fields, unsigned int nr,
-		       unsigned int offset)
-{
-	uint64_t value = field_value(fields[2 * nr + 1]);
-
-	memcpy(step->arg + offset, &value, fields[2 * nr] - '0');
-}
-
-/* All fields, or one of them. */
-static void fill(struct step *step, int only)
+/* All fields, or one of them; with what is given, or at random. */
+static void fill(struct step *step, int only, const uint64_t *values)
 {
 	const char *fields = dev->calls[step->what].fields;
-	unsigned int nr, offset = 0;
+	unsigned int nr, width, offset = 0;
+	uint64_t value;
 
-	for (nr = 0; fields[2 * nr]; nr++) {
-		if (only < 0 || (unsigned int)only == nr)
-			fill_field(step, fields, nr, offset);
-		offset += fields[2 * nr] - '0';
+	for (nr = 0; fields[2 * nr]; nr++, offset += width) {
+		width = fields[2 * nr] - '0';
+		if (only >= 0 && (unsigned int)only != nr)
+			continue;
+		value = values ? values[nr] : field_value(fields[2 * nr + 1]);
+		memcpy(step->arg + offset, &value, width);
 	}
 }
 
@@ -162,14 +157,38 @@ static void random_step(struct step *step)
 	step->pages = 1 + rnd() % (ARENA_PAGES - step->page);
 	step->advice = rnd();
 	if (step->what >= 0)
-		fill(step, -1);
+		fill(step, -1, NULL);
+}
+
+/* Chance alone may take longer than a run until it has submitted, and waited for it. */
+static void first_sequence(struct sequence *seq)
+{
+	const struct fuzz_step *start;
+
+	memset(seq, 0, sizeof(*seq));
+	for (start = dev->start; start->call >= 0; start++) {
+		struct step *step = &seq->steps[seq->nr++];
+
+		step->what = start->call;
+		step->advice = 65;
+		fill(step, -1, start->values);
+	}
+}
+
+static void keep(const struct sequence *seq)
+{
+	if (nr_kept == MAX_KEPT)
+		return;
+	kept[nr_kept] = malloc(sizeof(*seq));
+	if (kept[nr_kept])
+		*kept[nr_kept++] = *seq;
 }
 
 static void make_sequence(struct sequence *seq)
 {
 	unsigned int changes, at;
 
-	if (!nr_kept || !(rnd() % 5)) {
+	if (!nr_kept || !(rnd() % (nr_kept == 1 ? 2 : 5))) {
 		seq->nr = 1 + rnd() % MAX_CALLS;
 		for (at = 0; at < seq->nr; at++)
 			random_step(&seq->steps[at]);
@@ -177,7 +196,7 @@ static void make_sequence(struct sequence *seq)
 		if (rnd() % 2) {
 			memset(&seq->steps[0], 0, sizeof(seq->steps[0]));
 			seq->steps[0].advice = 65;
-			fill(&seq->steps[0], -1);
+			fill(&seq->steps[0], -1, NULL);
 		}
 		return;
 	}
@@ -197,7 +216,7 @@ static void make_sequence(struct sequence *seq)
 			break;
 		default:
 			if (seq->steps[at].what >= 0)
-				fill(&seq->steps[at], rnd() % 12);
+				fill(&seq->steps[at], rnd() % 12, NULL);
 		}
 	}
 }
@@ -453,19 +472,20 @@ int main(int argc, char **argv)
 	tainted = taints();
 	while (alive && taints() == tainted &&
 	       (until ? number < until : time(NULL) - begun < seconds)) {
-		number++;
-		make_sequence(&seq);
+		if (number++) {
+			make_sequence(&seq);
+		} else {
+			first_sequence(&seq);
+			keep(&seq);
+		}
 		if (number == until)
 			printf("# now sequence %lu\n", number);
 		atomic_store(&shared->fresh, 0);
-		alive = run_sequence(&seq, threads && rnd() % 4 == 0);
+		alive = run_sequence(&seq, threads && number > 1 && rnd() % 4 == 0);
 		if (atomic_load(&shared->fresh)) {
 			places += atomic_load(&shared->fresh);
-			if (nr_kept < MAX_KEPT) {
-				kept[nr_kept] = malloc(sizeof(seq));
-				if (kept[nr_kept])
-					*kept[nr_kept++] = seq;
-			}
+			if (number > 1)
+				keep(&seq);
 		}
 		if (time(NULL) - begun >= said + 10) {
 			said = time(NULL) - begun;

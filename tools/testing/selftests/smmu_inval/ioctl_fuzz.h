@@ -28,16 +28,33 @@ struct fuzz_call {
 	bool optional;
 };
 
+/* Sequences change memory in this many pages from here. */
+#define FUZZ_ARENA		0x200000000UL
+#define FUZZ_ARENA_PAGES	64
+#define FUZZ_MAX_FIELDS		16
+
+/**
+ * struct fuzz_step - a call that succeeds, if those before it did
+ * @call: index of the ioctl; below 0 there are no more
+ * @values: of its fields
+ */
+struct fuzz_step {
+	int call;
+	uint64_t values[FUZZ_MAX_FIELDS];
+};
+
 /**
  * struct fuzz_device - a device
  * @name: what -d calls it
  * @path: of the device file
  * @calls: its ioctls; ends with one without a name
+ * @start: the first sequence, of which others are made: each ioctl once
  */
 struct fuzz_device {
 	const char *name;
 	const char *path;
 	const struct fuzz_call *calls;
+	const struct fuzz_step *start;
 };
 
 extern const struct fuzz_device fuzz_gpu;
