@@ -6,8 +6,9 @@
  */
 #include <linux/console.h>
 #include <linux/lockdep.h>
+#include <linux/mman.h>
 
-#include "smmu_inval_test.h"
+#include "mm_helpers.h"
 
 /* Counts what the kernel complains about, as it goes to the log. */
 static unsigned int warnings;
@@ -256,6 +257,17 @@ static int other_change(void *arg)
 	return 0;
 }
 
+static int other_all(void *arg)
+{
+	struct test_dev *dev = arg;
+
+	guard(test_dev)(dev);
+	CLASS(smmu_inval_batch, batch)(&dev->si);
+
+	smmu_inval_batch_all(&batch);
+	return 0;
+}
+
 /*
  * A batch above the guard of the lock is flushed after the unlock: whoever
  * takes the lock next would see the device use what is gone.
@@ -277,6 +289,22 @@ static bool section_without_flush(struct test_dev *dev,
 	return test_flushed(dev, 10, 20);
 }
 
+static bool all_unflushed_at_change(struct test_dev *dev)
+{
+	struct test_thread thread;
+
+	CLASS(smmu_inval_batch, batch)(&dev->si);
+
+	test_forget(dev);
+	scoped_guard(test_dev, dev)
+		smmu_inval_batch_all(&batch);
+	test_thread_start(dev->test, &thread, 1, other_change, dev);
+	test_thread_join(dev->test, &thread);
+	scoped_guard(test_dev, dev)
+		smmu_inval_batch_flush(&batch);
+	return dev->flushes_all;
+}
+
 static bool unflushed_at_fault(struct test_dev *dev)
 {
 	return section_without_flush(dev, other_fault);
@@ -290,6 +318,11 @@ static bool unflushed_at_begin(struct test_dev *dev)
 static bool unflushed_at_change(struct test_dev *dev)
 {
 	return section_without_flush(dev, other_change);
+}
+
+static bool unflushed_at_all(struct test_dev *dev)
+{
+	return section_without_flush(dev, other_all);
 }
 #endif
 
@@ -319,6 +352,8 @@ static const struct misuse {
 	MISUSE(unflushed_at_fault),
 	MISUSE(unflushed_at_begin),
 	MISUSE(unflushed_at_change),
+	MISUSE(unflushed_at_all),
+	MISUSE(all_unflushed_at_change),
 #endif
 #undef MISUSE
 };
@@ -518,6 +553,48 @@ static void debug_legal(struct kunit *test)
 	/* Pending when it is destroyed, see test_exit() */
 }
 
+#ifdef CONFIG_SMMU_INVAL_DEBUG
+static void assert_may_install(struct mm_dev *dev)
+{
+	unsigned long flags;
+
+	mm_dev_lock(dev, &flags);
+	smmu_inval_interval_assert_may_install(&dev->ival, dev->base,
+					       dev->base + PAGE_SIZE - 1);
+	mm_dev_unlock(dev, flags);
+}
+
+/* The process is gone, which an interval knows longer than it has the record of it. */
+static void debug_dead_interval(struct kunit *test)
+{
+	struct mm_struct *mm = mm_attach(test);
+	unsigned long base = mm_map(test, NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS);
+	struct mm_dev *dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops, NULL, base, 2);
+	struct mmu_notifier_range range[] = {
+		mm_range(mm, MMU_NOTIFY_RELEASE, 0, ULONG_MAX),
+		mm_range(mm, MMU_NOTIFY_CLEAR, base + PAGE_SIZE, base + 2 * PAGE_SIZE),
+	};
+	unsigned int before, behind, i;
+
+	mm_touch(test, base, 2 * PAGE_SIZE);
+	mm_dev_bind(dev, MM_INTERVAL, mm);
+	mm_dev_populate(dev, true);
+	watch_begin();
+	assert_may_install(dev);
+	before = watch_end();
+	for (i = 0; i < ARRAY_SIZE(range); i++) {
+		mmu_notifier_invalidate_range_start(&range[i]);
+		mmu_notifier_invalidate_range_end(&range[i]);
+	}
+	watch_begin();
+	assert_may_install(dev);
+	behind = watch_end();
+	KUNIT_EXPECT_EQ(test, before, 0);
+	KUNIT_EXPECT_EQ(test, behind, 1);
+}
+#endif
+
 static struct kunit_case debug_cases[] = {
 	KUNIT_CASE_PARAM(debug_misuse, misuse_gen_params),
 	KUNIT_CASE(debug_ticket),
@@ -525,6 +602,9 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(debug_end_of_what),
 	KUNIT_CASE(debug_use_after_destroy),
 	KUNIT_CASE(debug_legal),
+#ifdef CONFIG_SMMU_INVAL_DEBUG
+	KUNIT_CASE(debug_dead_interval),
+#endif
 	{}
 };
 

@@ -12,7 +12,7 @@
 
 #include "../compat.h"
 #include "../internal.h"
-#include "smmu_inval_test.h"
+#include "mm_helpers.h"
 
 /* Fail each time, quietly, until it is over. */
 static void inject_begin(struct fault_attr *attr)
@@ -90,22 +90,32 @@ static void inject_full_batch(struct kunit *test)
 }
 
 /*
- * smmu_inval_init() without the nth of the library's own allocations, whatever else
- * may fail in this kernel, as fail_nth would count; true if it came to that one.
+ * From here on without the nth of the library's own allocations, whatever else may
+ * fail in this kernel, as fail_nth would count.
  */
-static bool init_without(struct test_dev *dev, unsigned int nth,
-			 const struct smmu_inval_config *cfg, int *ret)
+static void without_begin(unsigned int nth)
 {
-	bool came;
-
 	inject_begin(&smmu_inval_fail_alloc);
 	atomic_set(&smmu_inval_fail_alloc.space, nth);
 	atomic_set(&smmu_inval_fail_alloc.times, 1);
-	*ret = smmu_inval_init(&dev->si, &test_ops, cfg);
-	came = !atomic_read(&smmu_inval_fail_alloc.times);
+}
+
+/* True if it came to that one. */
+static bool without_end(void)
+{
+	bool came = !atomic_read(&smmu_inval_fail_alloc.times);
+
 	inject_end(&smmu_inval_fail_alloc);
 	atomic_set(&smmu_inval_fail_alloc.space, 0);
 	return came;
+}
+
+static bool init_without(struct test_dev *dev, unsigned int nth,
+			 const struct smmu_inval_config *cfg, int *ret)
+{
+	without_begin(nth);
+	*ret = smmu_inval_init(&dev->si, &test_ops, cfg);
+	return without_end();
 }
 
 /* Each allocation of smmu_inval_init() fails, one after the other. */
@@ -166,6 +176,37 @@ static void inject_no_leak(struct kunit *test)
 	KUNIT_EXPECT_GT(test, nth, 5);
 }
 
+static void inject_no_leak_interval(struct kunit *test)
+{
+	struct mm_struct *mm = mm_attach(test);
+	struct mm_dev *dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops_two_phase,
+					NULL, PAGE_SIZE, 1);
+	unsigned long before, after;
+	unsigned int nth, i;
+	bool came = true;
+	int ret;
+
+	for (nth = 1; came && nth < 100; nth++) {
+		before = allocated_pages();
+		for (i = 0; i < 32 && came; i++) {
+			without_begin(nth);
+			ret = smmu_inval_interval_insert(&dev->ival, &dev->si, mm,
+							 PAGE_SIZE, 2 * PAGE_SIZE - 1,
+							 1U << 16);
+			came = without_end();
+			KUNIT_EXPECT_EQ(test, ret, came ? -ENOMEM : 0);
+			if (!ret)
+				smmu_inval_interval_remove(&dev->ival);
+		}
+		after = allocated_pages();
+		KUNIT_EXPECT_LT_MSG(test, (long)(after - before),
+				    (long)(SZ_8M >> PAGE_SHIFT),
+				    "allocation %u", nth);
+	}
+	/* The records, and what a second pass needs */
+	KUNIT_EXPECT_GT(test, nth, 3);
+}
+
 /* Coarse by the module parameter: all instances, at any time. */
 static void inject_coarse(struct kunit *test)
 {
@@ -207,6 +248,7 @@ static struct kunit_case inject_cases[] = {
 	KUNIT_CASE_PARAM(inject_full_batch, test_lock_gen_params),
 	KUNIT_CASE(inject_no_memory),
 	KUNIT_CASE(inject_no_leak),
+	KUNIT_CASE(inject_no_leak_interval),
 	KUNIT_CASE_PARAM(inject_coarse, test_lock_gen_params),
 	{}
 };

@@ -316,8 +316,8 @@ static void instance_coarse(struct kunit *test)
 {
 	struct smmu_inval_config cfg = test_config();
 	struct smmu_inval_token *a, *b;
+	u64 cookie, retries;
 	struct test_dev *dev;
-	u64 cookie;
 
 	cfg.coarse = true;
 	dev = test_dev_new(test, test_lock_param(test), &test_ops, &cfg);
@@ -346,8 +346,11 @@ static void instance_coarse(struct kunit *test)
 	/* One sequence: what completed anywhere makes every fault retry. */
 	cookie = smmu_inval_read_begin(&dev->si);
 	test_complete(dev, 200, 200);
+	retries = test_count(dev, retries_false);
 	KUNIT_EXPECT_TRUE(test, test_retry(dev, cookie, 50, 50));
+	KUNIT_EXPECT_EQ(test, test_count(dev, retries_false), retries + 1);
 	KUNIT_EXPECT_TRUE(test, test_retry(dev, cookie, 200, 200));
+	KUNIT_EXPECT_EQ(test, test_count(dev, retries_false), retries + 1);
 	smmu_inval_set_coarse(&dev->si, false);
 	KUNIT_EXPECT_FALSE(test, test_retry(dev, cookie, 50, 50));
 	KUNIT_EXPECT_TRUE(test, test_retry(dev, cookie, 200, 200));

@@ -358,6 +358,9 @@ static void look_verdict(struct kunit *test)
 						 pfn + 1, true), SMMU_INVAL_ZAP);
 	KUNIT_EXPECT_EQ(test, smmu_inval_verdict(&look, addr, addr + PAGE_SIZE - 1,
 						 pfn - 1, false), SMMU_INVAL_ZAP);
+	/* One byte is a range, too. */
+	KUNIT_EXPECT_EQ(test, smmu_inval_verdict(&look, addr, addr, pfn + 1, false),
+			SMMU_INVAL_ZAP);
 	addr = rig_page(&rig, 1);
 	pfn = mm_primary(rig.mm, addr).pfn;
 	KUNIT_EXPECT_EQ(test, smmu_inval_verdict(&look, addr, addr + PAGE_SIZE - 1,

@@ -708,6 +708,8 @@ struct gfn_dev {
 	struct smmu_inval_mn smn;
 	spinlock_t lock;	/* the driver's lock */
 	unsigned long base;
+	/* How much further the first slot reaches, of what is not mapped. */
+	unsigned int before, behind;
 	bool mapped[2][PAGES];
 	struct smmu_inval_span flushed[4];
 	unsigned int nr_flushed;
@@ -735,11 +737,13 @@ static bool gfn_clip(struct gfn_dev *dev, const struct smmu_inval_span *span,
 static void gfn_add_ranges(struct smmu_inval *si, struct smmu_inval_token *token,
 			   const struct smmu_inval_span *span)
 {
+	struct gfn_dev *dev = to_gfn_dev(si);
 	unsigned int first, last;
 
-	if (!gfn_clip(to_gfn_dev(si), span, &first, &last))
+	if (!gfn_clip(dev, span, &first, &last))
 		return;
-	smmu_inval_add(si, token, GFN_A + first, GFN_A + last);
+	smmu_inval_add(si, token, GFN_A + first - dev->before,
+		       GFN_A + last + dev->behind);
 	smmu_inval_add(si, token, GFN_B + first, GFN_B + last);
 }
 
@@ -803,16 +807,11 @@ static void gfn_hook(struct mm_probe *probe,
 	between->pending[3] = gfn_pending(between->dev, GFN_A + PAGES);
 }
 
-/* Section 3: the driver's address space is not that of the process. */
-static void mn_add_ranges(struct kunit *test)
+static struct gfn_dev *gfn_dev_new(struct kunit *test, struct mm_struct *mm)
 {
-	struct mm_struct *mm = mm_attach(test);
 	struct smmu_inval_config cfg = mm_dev_config();
-	struct gfn_between between = {};
-	struct mm_probe *probe;
-	struct gfn_dev *dev;
+	struct gfn_dev *dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
 
-	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
 	dev->base = mm_map(test, NULL, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS);
@@ -825,8 +824,23 @@ static void mn_add_ranges(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, smmu_inval_mn_init(&dev->smn, &dev->si,
 						 &smmu_inval_mn_ops), 0);
 	KUNIT_ASSERT_EQ(test, smmu_inval_mn_register(&dev->smn, mm), 0);
-	probe = mm_probe_new(test, mm);
-	between.dev = dev;
+	return dev;
+}
+
+static void gfn_dev_free(struct gfn_dev *dev)
+{
+	smmu_inval_mn_unregister(&dev->smn);
+	smmu_inval_destroy(&dev->si);
+}
+
+/* Section 3: the driver's address space is not that of the process. */
+static void mn_add_ranges(struct kunit *test)
+{
+	struct mm_struct *mm = mm_attach(test);
+	struct gfn_dev *dev = gfn_dev_new(test, mm);
+	struct gfn_between between = { .dev = dev };
+	struct mm_probe *probe = mm_probe_new(test, mm);
+
 	probe->ctx = &between;
 	probe->end_hook = gfn_hook;
 
@@ -852,9 +866,43 @@ static void mn_add_ranges(struct kunit *test)
 					      mm_scratch(test, "x", 1), PAGE_SIZE,
 					      PROT_READ, 0, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, dev->flushes, 1);
-	smmu_inval_mn_unregister(&dev->smn);
+	gfn_dev_free(dev);
 	KUNIT_EXPECT_FALSE(test, dev->mapped[0][PAGES - 1]);
-	smmu_inval_destroy(&dev->si);
+}
+
+/*
+ * I3, I7: two that cannot be told apart at their end share a token, and the
+ * slots that the second one meets may reach further.
+ */
+static void mn_add_ranges_of_two(struct kunit *test)
+{
+	static const struct {
+		unsigned int before, behind;
+	} second[] = { { 0, 0 }, { 1, 0 }, { 0, 1 } };
+	struct mm_struct *mm = mm_attach(test);
+	struct gfn_dev *dev = gfn_dev_new(test, mm);
+	struct mmu_notifier_range range =
+		mm_range(mm, MMU_NOTIFY_CLEAR, dev->base, dev->base + PAGE_SIZE);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(second); i++) {
+		dev->before = 0;
+		dev->behind = 0;
+		mmu_notifier_invalidate_range_start(&range);
+		dev->before = second[i].before;
+		dev->behind = second[i].behind;
+		mmu_notifier_invalidate_range_start(&range);
+		KUNIT_EXPECT_TRUE(test, gfn_pending(dev, GFN_A));
+		KUNIT_EXPECT_EQ(test, gfn_pending(dev, GFN_A - 1), !!dev->before);
+		KUNIT_EXPECT_EQ(test, gfn_pending(dev, GFN_A + 1), !!dev->behind);
+		mmu_notifier_invalidate_range_end(&range);
+		KUNIT_EXPECT_TRUE(test, gfn_pending(dev, GFN_A));
+		mmu_notifier_invalidate_range_end(&range);
+		KUNIT_EXPECT_FALSE(test, gfn_pending(dev, GFN_A - 1));
+		KUNIT_EXPECT_FALSE(test, gfn_pending(dev, GFN_A));
+		KUNIT_EXPECT_FALSE(test, gfn_pending(dev, GFN_A + 1));
+	}
+	gfn_dev_free(dev);
 }
 
 /* Faults. */
@@ -987,6 +1035,107 @@ static void mn_waits_for_others_flush(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mm_dev_reaches(rig.dev, 0, false));
 	KUNIT_EXPECT_EQ(test, rig.dev->issued, 1);
 	KUNIT_EXPECT_GE(test, mm_dev_counter(rig.dev, waits), 1);
+	mm_dev_expect_coherent(rig.dev, "after");
+}
+
+/* How often does @change, of the lower half, wait for its flush, that is in flight? */
+static u64 waits_for(struct mn_rig *rig, void (*change)(struct mn_rig *rig))
+{
+	struct mm_advice advice = {
+		.addr = rig->base,
+		.len = HALF * PAGE_SIZE,
+		.advice = MADV_DONTNEED,
+	};
+	struct slow slow = { .who = current };
+	struct kunit *test = rig->test;
+	struct mm_thread first;
+	u64 waits;
+
+	mm_touch(test, rig->base, HALF * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, mm_dev_fault(rig->dev, 0, true), 0);
+	init_completion(&slow.arrived);
+	init_completion(&slow.go);
+	rig->dev->ctx = &slow;
+	rig->dev->wait_hook = slow_hook;
+	mm_thread_start(test, &first, rig->mm, 1, mm_advise, &advice);
+	KUNIT_EXPECT_TRUE(test, wait_for_completion_timeout(&slow.arrived,
+							    TEST_SOON));
+	waits = mm_dev_counter(rig->dev, waits);
+	change(rig);
+	waits = mm_dev_counter(rig->dev, waits) - waits;
+	complete_all(&slow.go);
+	KUNIT_EXPECT_EQ(test, mm_thread_join(test, &first), 0);
+	rig->dev->wait_hook = NULL;
+	return waits;
+}
+
+static void change_range(struct mn_rig *rig, unsigned long start,
+			 unsigned long end)
+{
+	struct mmu_notifier_range range = mm_range(rig->mm, MMU_NOTIFY_CLEAR,
+						   start, end);
+
+	mmu_notifier_invalidate_range_start(&range);
+	mmu_notifier_invalidate_range_end(&range);
+}
+
+static void change_lower(struct mn_rig *rig)
+{
+	change_range(rig, rig->base, rig->base + PAGE_SIZE);
+}
+
+static void change_upper(struct mn_rig *rig)
+{
+	change_range(rig, rig->base + HALF * PAGE_SIZE,
+		     rig->base + PAGES * PAGE_SIZE);
+}
+
+static void change_outside(struct mn_rig *rig)
+{
+	change_range(rig, rig->base + PAGES * PAGE_SIZE,
+		     rig->base + (PAGES + 1) * PAGE_SIZE);
+}
+
+/* So many at once that some have no token of their own. */
+static void change_many_upper(struct mn_rig *rig)
+{
+	struct mmu_notifier_range range[MANY];
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++) {
+		range[i] = mm_range(rig->mm, MMU_NOTIFY_CLEAR,
+				    mm_page(rig->dev, HALF + i % HALF),
+				    mm_page(rig->dev, HALF + 1 + i % HALF));
+		mmu_notifier_invalidate_range_start(&range[i]);
+	}
+	KUNIT_EXPECT_GT(rig->test, mm_dev_counter(rig->dev, overflow_pending), 0);
+	while (i--)
+		mmu_notifier_invalidate_range_end(&range[i]);
+}
+
+/*
+ * I2: what has nothing to flush waits for a flight that overlaps, and for no
+ * other; and for all where it is not known what it covers: it covers nothing
+ * that is mapped now, or its range is in the overflow.
+ */
+static void mn_waits_for_what_overlaps(struct kunit *test)
+{
+	struct smmu_inval_config cfg = mm_dev_config();
+	struct mn_rig rig = { .test = test };
+
+	rig.mm = mm_attach(test);
+	rig.base = mm_map(test, NULL, (PAGES + 1) * PAGE_SIZE,
+			  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+	cfg.nr_ranges = 2;
+	cfg.start = rig.base;
+	cfg.last = rig.base + PAGES * PAGE_SIZE - 1;
+	rig.dev = mm_dev_new(test, TEST_SPINLOCK, &mm_dev_ops_two_phase, &cfg,
+			     rig.base, PAGES);
+	mm_dev_bind(rig.dev, MM_MN, rig.mm);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_lower), 1);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_upper), 0);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_outside), 1);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_many_upper), 1);
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
@@ -1482,9 +1631,11 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_clamps_soft_dirty),
 	KUNIT_CASE(mn_outside),
 	KUNIT_CASE(mn_add_ranges),
+	KUNIT_CASE(mn_add_ranges_of_two),
 	KUNIT_CASE(mn_fault_races),
 	KUNIT_CASE(mn_fault_waits),
 	KUNIT_CASE(mn_waits_for_others_flush),
+	KUNIT_CASE(mn_waits_for_what_overlaps),
 	KUNIT_CASE(mn_two_phase_between),
 	KUNIT_CASE(mn_exit),
 	KUNIT_CASE(mn_unregister),
