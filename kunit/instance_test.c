@@ -21,6 +21,12 @@ static void no_lock(struct smmu_inval_config *cfg)
 	cfg->lock.lock = NULL;
 }
 
+static void no_spinlock(struct smmu_inval_config *cfg)
+{
+	cfg->lock.kind = SMMU_INVAL_SPINLOCK;
+	cfg->lock.lock = NULL;
+}
+
 static void no_lock_kind(struct smmu_inval_config *cfg)
 {
 	cfg->lock.kind = SMMU_INVAL_NO_LOCK;
@@ -113,7 +119,7 @@ static void instance_bad_config(struct kunit *test)
 	} mistakes[] = {
 #define MISTAKE(how) { #how, how }
 		MISTAKE(no_name), MISTAKE(name_empty), MISTAKE(no_lock),
-		MISTAKE(no_lock_kind), MISTAKE(lock_left_out),
+		MISTAKE(no_spinlock), MISTAKE(no_lock_kind), MISTAKE(lock_left_out),
 		MISTAKE(inverted_space), MISTAKE(wrapped_space),
 		MISTAKE(huge_page_shift), MISTAKE(too_many_ranges),
 		MISTAKE(negative_ranges), MISTAKE(no_history),

@@ -276,7 +276,8 @@ static void batch_issue(struct smmu_inval_batch *batch,
 	for (i = 0; i < flush->nr; i++)
 		smmu_inval_flight_add(si, flush->spans[i].start,
 				      flush->spans[i].last, ticket);
-	batch->drain->ticket = max(batch->drain->ticket, ticket);
+	/* What the drain had before is no newer. */
+	batch->drain->ticket = ticket;
 }
 
 static void batch_release_tables(struct smmu_inval_batch *batch)

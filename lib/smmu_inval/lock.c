@@ -4,8 +4,8 @@
  *
  * The library owns no lock; it only has to take the driver's where core mm
  * calls the library first. Each kind that SMMU_INVAL_LOCK() accepts has a case
- * in each of the functions below. For sparse, which counts contexts and does
- * not follow sleeping locks, those are annotated by hand.
+ * in smmu_inval_lock() and smmu_inval_unlock(). For sparse, which counts contexts
+ * and does not follow sleeping locks, those are annotated by hand.
  */
 #include "internal.h"
 
@@ -41,30 +41,17 @@ void smmu_inval_lock(struct smmu_inval *si, unsigned long *flags)
 	__acquire(lock);
 }
 
-/* For callers that may not sleep; contention is all that it fails for. */
+/*
+ * A lock that sleeps, for callers that may not; contention is all that it fails
+ * for. Others they take as everybody does.
+ */
 bool smmu_inval_trylock(struct smmu_inval *si, unsigned long *flags)
 {
 	void *lock = si->cfg.lock.lock;
 
 	*flags = 0;
-	switch (si->cfg.lock.kind) {
-	case SMMU_INVAL_SPINLOCK:
-		return spin_trylock((spinlock_t *)lock);
-	case SMMU_INVAL_SPINLOCK_IRQ:
-		return spin_trylock_irqsave((spinlock_t *)lock, *flags);
-	case SMMU_INVAL_RAW_SPINLOCK:
-		return raw_spin_trylock_irqsave((raw_spinlock_t *)lock, *flags);
-	case SMMU_INVAL_RWLOCK:
-		return write_trylock((rwlock_t *)lock);
-	case SMMU_INVAL_MUTEX:
-		return mutex_trylock(lock);
-	case SMMU_INVAL_RWSEM:
-		return down_write_trylock(lock);
-	case SMMU_INVAL_LOCKLESS:
-	case SMMU_INVAL_NO_LOCK:
-		break;
-	}
-	return false;
+	return si->cfg.lock.kind == SMMU_INVAL_MUTEX ? mutex_trylock(lock) :
+						       down_write_trylock(lock);
 }
 
 void smmu_inval_unlock(struct smmu_inval *si, unsigned long flags)
