@@ -146,65 +146,76 @@ static unsigned long allocated_pages(void)
 	       global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
 }
 
-/* An allocation that fails leaves none of those before it behind. */
-static void inject_no_leak(struct kunit *test)
+/*
+ * An allocation that fails leaves none of those before it behind. What @make makes
+ * without the nth, and frees again, has more than @nr of them, and is so large that
+ * 32 of the smallest, half a MiB each, cannot be missed.
+ */
+static void expect_no_leak(struct kunit *test, unsigned int nr, void *arg,
+			   bool (*make)(void *arg, unsigned int nth))
 {
-	struct smmu_inval_config cfg = test_config();
 	unsigned long before, after;
-	struct test_dev *dev;
 	unsigned int nth, i;
 	bool came = true;
-	int ret;
 
-	dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, dev);
-	cfg.lock = test_lock_init(dev, TEST_MUTEX);
-	/* So large that 32 of the smallest, half a MiB each, cannot be missed. */
-	cfg.nr_ranges = 1U << 16;
-	cfg.nr_history = 1U << 16;
 	for (nth = 1; came && nth < 100; nth++) {
 		before = allocated_pages();
-		for (i = 0; i < 32 && came; i++) {
-			came = init_without(dev, nth, &cfg, &ret);
-			smmu_inval_destroy(&dev->si);
-		}
+		for (i = 0; i < 32 && came; i++)
+			came = make(arg, nth);
 		after = allocated_pages();
 		KUNIT_EXPECT_LT_MSG(test, (long)(after - before),
 				    (long)(SZ_8M >> PAGE_SHIFT),
 				    "allocation %u", nth);
 	}
-	KUNIT_EXPECT_GT(test, nth, 5);
+	KUNIT_EXPECT_GT(test, nth, nr);
 }
 
-static void inject_no_leak_interval(struct kunit *test)
+static bool make_instance(void *arg, unsigned int nth)
 {
-	struct mm_struct *mm = mm_attach(test);
-	struct mm_dev *dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops_two_phase,
-					NULL, PAGE_SIZE, 1);
-	unsigned long before, after;
-	unsigned int nth, i;
-	bool came = true;
+	struct smmu_inval_config cfg = test_config();
+	struct test_dev *dev = arg;
+	bool came;
 	int ret;
 
-	for (nth = 1; came && nth < 100; nth++) {
-		before = allocated_pages();
-		for (i = 0; i < 32 && came; i++) {
-			without_begin(nth);
-			ret = smmu_inval_interval_insert(&dev->ival, &dev->si, mm,
-							 PAGE_SIZE, 2 * PAGE_SIZE - 1,
-							 1U << 16);
-			came = without_end();
-			KUNIT_EXPECT_EQ(test, ret, came ? -ENOMEM : 0);
-			if (!ret)
-				smmu_inval_interval_remove(&dev->ival);
-		}
-		after = allocated_pages();
-		KUNIT_EXPECT_LT_MSG(test, (long)(after - before),
-				    (long)(SZ_8M >> PAGE_SHIFT),
-				    "allocation %u", nth);
-	}
-	/* The records, and what a second pass needs */
-	KUNIT_EXPECT_GT(test, nth, 3);
+	cfg.lock = test_lock_init(dev, TEST_MUTEX);
+	cfg.nr_ranges = 1U << 16;
+	cfg.nr_history = 1U << 16;
+	came = init_without(dev, nth, &cfg, &ret);
+	smmu_inval_destroy(&dev->si);
+	return came;
+}
+
+static void inject_no_leak(struct kunit *test)
+{
+	struct test_dev *dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	expect_no_leak(test, 5, dev, make_instance);
+}
+
+static bool make_interval(void *arg, unsigned int nth)
+{
+	struct mm_dev *dev = arg;
+	bool came;
+	int ret;
+
+	without_begin(nth);
+	ret = smmu_inval_interval_insert(&dev->ival, &dev->si, current->mm,
+					 PAGE_SIZE, 2 * PAGE_SIZE - 1, 1U << 16);
+	came = without_end();
+	KUNIT_EXPECT_EQ(dev->test, ret, came ? -ENOMEM : 0);
+	if (!ret)
+		smmu_inval_interval_remove(&dev->ival);
+	return came;
+}
+
+/* The records, and what a second pass needs */
+static void inject_no_leak_interval(struct kunit *test)
+{
+	mm_attach(test);
+	expect_no_leak(test, 3,
+		       mm_dev_new(test, TEST_MUTEX, &mm_dev_ops_two_phase, NULL,
+				  PAGE_SIZE, 1), make_interval);
 }
 
 /* Coarse by the module parameter: all instances, at any time. */

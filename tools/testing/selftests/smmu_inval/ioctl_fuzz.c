@@ -33,7 +33,7 @@
 #include "ioctl_fuzz.h"
 #include "ktap.h"
 
-#define ARENA_PAGES	FUZZ_ARENA_PAGES
+#define ARENA_PAGES	64
 #define PAGE		4096UL
 #define ARENA		((char *)FUZZ_ARENA)
 #define MAX_CALLS	16

@@ -28,9 +28,8 @@ struct fuzz_call {
 	bool optional;
 };
 
-/* Sequences change memory in this many pages from here. */
+/* Where the memory is that sequences change */
 #define FUZZ_ARENA		0x200000000UL
-#define FUZZ_ARENA_PAGES	64
 #define FUZZ_MAX_FIELDS		16
 
 /**
