@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# streams.py TRACE STREAM: make a stream for the benchmarks (see
+# streams.py TRACE STREAM [SHIFT]: make a stream for the benchmarks (see
 # kunit/bench/bench_stream.c) of what the library's tracepoints said, as
 # scripts/boot with BOOT_RECORD keeps it. Of several instances it takes the busiest.
+# SHIFT makes bytes, which the benchmarks count in, of the driver's units: 12 for GFNs.
 #
 # An end names no invalidation: it is of the newest that its task has open. The
 # binding to interval notifiers sees no end: there it comes before the task's next
@@ -14,6 +15,9 @@ import sys
 
 LINE = re.compile(r"-(\d+)\s+\[\d+\].*: smmu_inval_(\w+): si=(\w+) (.*)")
 RANGE = re.compile(r"range=\[(0x[0-9a-f]+|0), (0x[0-9a-f]+|0)\]")
+
+MASK = (1 << 64) - 1
+PAGE = 4096
 
 
 def read(path):
@@ -33,7 +37,13 @@ def read(path):
     return events
 
 
-def convert(events):
+def convert(events, shift):
+    def in_bytes(start, last):
+        start, end = start << shift, (last + 1) << shift
+        if start % PAGE or end % PAGE:
+            sys.exit(f"[{start:#x}, {end - 1:#x}] is not in pages: another SHIFT?")
+        return f"{start & MASK:x} {end - 1 & MASK:x}"
+
     has_ends = any(what == "end" for _, what, _, _ in events)
     opened = collections.defaultdict(list)
     unflushed = collections.defaultdict(list)
@@ -47,11 +57,11 @@ def convert(events):
             lines.append(f"b {next_id}")
             next_id += 1
         elif what == "add" and opened[task]:
-            lines.append(f"a {opened[task][-1]} {start:x} {last:x}")
+            lines.append(f"a {opened[task][-1]} {in_bytes(start, last)}")
         elif what == "end" and opened[task]:
             lines.append(f"e {opened[task].pop()}")
         elif what == "change":
-            unflushed[task].append(f"c {start:x} {last:x}")
+            unflushed[task].append(f"c {in_bytes(start, last)}")
         elif what == "flush":
             # Sections of several tasks may be interleaved, each under its own lock.
             changes = unflushed.pop(task, [])
@@ -60,13 +70,14 @@ def convert(events):
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit("usage: streams.py TRACE STREAM")
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: streams.py TRACE STREAM [SHIFT]")
     events = read(sys.argv[1])
     if not events:
         sys.exit(f"{sys.argv[1]}: nothing of smmu_inval in it")
     # Pages that cannot be told from others: the whole address space, at exit.
-    lines = convert(max(events.values(), key=len))
+    lines = convert(max(events.values(), key=len),
+                    int(sys.argv[3]) if len(sys.argv) == 4 else 0)
     if not any(line.startswith("a ") for line in lines):
         sys.exit(f"{sys.argv[1]}: no invalidation in it")
     with open(sys.argv[2], "w", encoding="ascii") as stream:

@@ -3,7 +3,7 @@
  * A recorded stream of invalidations, written to debugfs line by line:
  *
  *	b ID			an invalidation begins
- *	a ID START LAST		it covers [START, LAST], in hexadecimal
+ *	a ID START LAST		it covers [START, LAST], in bytes, hexadecimal
  *	e ID			it ends
  *	c START LAST		a lock section changed that
  *	f			and flushed what it changed
