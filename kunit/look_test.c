@@ -338,6 +338,40 @@ static void look_ends(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, look_says(&look, rig.base).present);
 }
 
+/* Section 4: what begins or ends in the middle of a page is about all of it. */
+static void look_parts(struct kunit *test)
+{
+	static const struct {
+		unsigned int start, last, pages;
+	} asks[] = {
+		{ 0, 0, 1 },
+		{ 1, PAGE_SIZE - 2, 1 },
+		{ PAGE_SIZE - 1, PAGE_SIZE - 1, 1 },
+		{ PAGE_SIZE - 1, PAGE_SIZE, 2 },
+		{ 1, 2 * PAGE_SIZE, 3 },
+	};
+	struct look_rig rig = look_rig(test, PAGES);
+	struct smmu_inval_look look;
+	unsigned int i, j;
+	u64 seen;
+
+	rig_touch(&rig, 0, PAGES);
+	for (i = 0; i < ARRAY_SIZE(asks); i++) {
+		look = look_at(rig.mm, rig.base + asks[i].start,
+			       rig.base + asks[i].last);
+		KUNIT_EXPECT_EQ(test, look.start, rig.base + asks[i].start);
+		KUNIT_EXPECT_EQ(test, look.last, rig.base + asks[i].last);
+		KUNIT_ASSERT_GT(test, look.nr, 0);
+		KUNIT_EXPECT_EQ(test, look.seen[0].start,
+				rig.base + (asks[i].start & PAGE_MASK));
+		seen = 0;
+		for (j = 0; j < look.nr; j++)
+			seen += look.seen[j].last - look.seen[j].start + 1;
+		KUNIT_EXPECT_EQ_MSG(test, seen, asks[i].pages * PAGE_SIZE,
+				    "[%u, %u]", asks[i].start, asks[i].last);
+	}
+}
+
 /* I11: stay, lose the right to write, or go. */
 static void look_verdict(struct kunit *test)
 {
@@ -424,6 +458,7 @@ static struct kunit_case look_cases[] = {
 	KUNIT_CASE(look_huge),
 	KUNIT_CASE(look_hugetlb),
 	KUNIT_CASE(look_ends),
+	KUNIT_CASE(look_parts),
 	KUNIT_CASE(look_verdict),
 	KUNIT_CASE(look_verdict_huge),
 	{}

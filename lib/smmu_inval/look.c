@@ -128,10 +128,10 @@ static unsigned long look_step(struct smmu_inval_look *look,
  * @look: the result
  * @mm: whose; the caller holds its mmap_lock, at least shared, or an equivalent
  *	that keeps its page tables from being freed
- * @start: first user address, page aligned
- * @last: last user address, inclusive, at the end of a page
+ * @start: first user address
+ * @last: last user address, inclusive
  *
- * Looks as far as @look has room for, which is at least one page: go on at
+ * What is seen are whole pages, those of @start and @last included. Looks as far as @look has room for, which is at least one page: go on at
  * @look.last + 1 until @look.last is @last.
  *
  * Context: any; takes no lock, and turns interrupts off for a page table's
@@ -140,9 +140,13 @@ static unsigned long look_step(struct smmu_inval_look *look,
 void smmu_inval_look(struct smmu_inval_look *look, struct mm_struct *mm,
 		     u64 start, u64 last)
 {
-	/* Behind the end of user space, the tables are not the process's. */
-	u64 top = min_t(u64, last, mm->task_size - 1);
-	unsigned long addr = start, next, flags;
+	/*
+	 * Behind the end of user space, the tables are not the process's. And a walk
+	 * to the middle of a page would miss the end of the table: a driver's address
+	 * space may end there.
+	 */
+	u64 top = min_t(u64, last | ~PAGE_MASK, mm->task_size - 1);
+	unsigned long addr = start & PAGE_MASK, next, flags;
 
 	look->start = start;
 	look->last = last;
