@@ -165,6 +165,9 @@ static void history_overflow(struct kunit *test)
 			invalidate(dev, 20, 20);
 		KUNIT_EXPECT_TRUE(test, test_retry(dev, cookie, 10, 10));
 		KUNIT_EXPECT_FALSE(test, test_retry(dev, cookie, 11, 19));
+		/* A hint is content with a number, which is not too large yet. */
+		KUNIT_EXPECT_FALSE(test,
+				   smmu_inval_retry_hint(&dev->si, cookie, 11, 19));
 		KUNIT_EXPECT_EQ(test, test_count(dev, overflow_history), 0);
 		KUNIT_EXPECT_EQ(test, test_count(dev, retries_done), 1);
 		KUNIT_EXPECT_EQ(test, test_count(dev, retries_false), 0);

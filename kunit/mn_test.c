@@ -531,7 +531,10 @@ static void mn_nested_others(struct kunit *test)
 
 #define MANY	24
 
-/* I5: more invalidations than there are nodes; coverage never shrinks. */
+/*
+ * I1, I5: more invalidations than there are slots, and than there are nodes: what they
+ * cover is zapped as ever, and coverage never shrinks.
+ */
 static void mn_overflow(struct kunit *test)
 {
 	struct smmu_inval_config cfg = mm_dev_config();
@@ -551,6 +554,9 @@ static void mn_overflow(struct kunit *test)
 				    mm_page(rig.dev, page),
 				    mm_page(rig.dev, page + 1 + i / HALF));
 		mmu_notifier_invalidate_range_start(&range[i]);
+		for (j = page; i & 1 && j <= page + i / HALF; j++)
+			KUNIT_EXPECT_FALSE_MSG(test, mm_dev_reaches(rig.dev, j, false),
+					       "range %u, page %u", i, j);
 		for (j = 0; j <= min_t(unsigned int, i, HALF - 1); j++)
 			KUNIT_EXPECT_TRUE_MSG(test, mm_dev_pending(rig.dev, j),
 					      "range %u, page %u", i, j);
@@ -566,6 +572,25 @@ static void mn_overflow(struct kunit *test)
 	for (i = 0; i < PAGES; i++)
 		KUNIT_EXPECT_FALSE_MSG(test, mm_dev_pending(rig.dev, i),
 				       "page %u", i);
+	mm_dev_expect_coherent(rig.dev, "after");
+}
+
+/*
+ * Section 4: hugetlb is known by its VMA, which nobody may look at without mmap_lock.
+ * All senders hold it; from another, whatever it is about goes at start.
+ */
+static void mn_unlocked(struct kunit *test)
+{
+	struct mn_rig rig = mn_rig(test, &mm_dev_ops, NULL);
+	struct mmu_notifier_range range = mm_range(rig.mm, MMU_NOTIFY_PROTECTION_VMA,
+						   rig.base, rig.base + PAGE_SIZE);
+
+	mmu_notifier_invalidate_range_start(&range);
+	KUNIT_EXPECT_FALSE(test, mm_dev_reaches(rig.dev, 0, false));
+	KUNIT_EXPECT_TRUE(test, mm_dev_pending(rig.dev, 0));
+	mmu_notifier_invalidate_range_end(&range);
+	KUNIT_EXPECT_EQ(test, rig.dev->decides, 0);
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
@@ -1096,6 +1121,33 @@ static void change_outside(struct mn_rig *rig)
 		     rig->base + (PAGES + 1) * PAGE_SIZE);
 }
 
+/* Behind so many others that the next one's range is in the tree. */
+static void change_behind(struct mn_rig *rig, void (*change)(struct mn_rig *rig))
+{
+	struct mmu_notifier_range range[SMMU_INVAL_SLOTS];
+	unsigned int i;
+
+	for (i = 0; i < SMMU_INVAL_SLOTS; i++) {
+		range[i] = mm_range(rig->mm, MMU_NOTIFY_CLEAR,
+				    mm_page(rig->dev, HALF + i),
+				    mm_page(rig->dev, HALF + 1 + i));
+		mmu_notifier_invalidate_range_start(&range[i]);
+	}
+	change(rig);
+	while (i--)
+		mmu_notifier_invalidate_range_end(&range[i]);
+}
+
+static void change_lower_in_tree(struct mn_rig *rig)
+{
+	change_behind(rig, change_lower);
+}
+
+static void change_upper_in_tree(struct mn_rig *rig)
+{
+	change_behind(rig, change_upper);
+}
+
 /* So many at once that some have no token of their own. */
 static void change_many_upper(struct mn_rig *rig)
 {
@@ -1134,6 +1186,8 @@ static void mn_waits_for_what_overlaps(struct kunit *test)
 	mm_dev_bind(rig.dev, MM_MN, rig.mm);
 	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_lower), 1);
 	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_upper), 0);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_lower_in_tree), 1);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_upper_in_tree), 0);
 	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_outside), 1);
 	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_many_upper), 1);
 	mm_dev_expect_coherent(rig.dev, "after");
@@ -1540,6 +1594,11 @@ static void mn_aging(struct kunit *test)
 								end));
 	KUNIT_EXPECT_TRUE(test, mmu_notifier_clear_young(rig.mm, rig.base, end));
 	KUNIT_EXPECT_FALSE(test, mmu_notifier_clear_young(rig.mm, rig.base, end));
+	/* No address at all: there is no last one to name. */
+	young[0] = true;
+	young[1] = true;
+	KUNIT_EXPECT_FALSE(test, mmu_notifier_clear_flush_young(rig.mm, end, end));
+	KUNIT_EXPECT_FALSE(test, mmu_notifier_clear_young(rig.mm, end, end));
 	KUNIT_EXPECT_TRUE(test, mmu_notifier_test_young(rig.mm, rig.base));
 	young[2] = false;
 	KUNIT_EXPECT_FALSE(test, mmu_notifier_test_young(rig.mm, rig.base));
@@ -1626,6 +1685,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_nested),
 	KUNIT_CASE(mn_nested_others),
 	KUNIT_CASE(mn_overflow),
+	KUNIT_CASE(mn_unlocked),
 	KUNIT_CASE(mn_nonblock),
 	KUNIT_CASE(mn_may_yield),
 	KUNIT_CASE(mn_clamps_soft_dirty),
