@@ -131,7 +131,8 @@ static unsigned long look_step(struct smmu_inval_look *look,
  * @start: first user address
  * @last: last user address, inclusive
  *
- * What is seen are whole pages, those of @start and @last included. Looks as far as @look has room for, which is at least one page: go on at
+ * What is seen are whole pages, those of @start and @last included. Looks as
+ * far as @look has room for, which is at least one page: go on at
  * @look.last + 1 until @look.last is @last.
  *
  * Context: any; takes no lock, and turns interrupts off for a page table's
