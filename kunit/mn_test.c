@@ -594,6 +594,30 @@ static void mn_unlocked(struct kunit *test)
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
+/* Section 4: hugetlb behind the range is none of its business. */
+static void mn_below_hugetlb(struct kunit *test)
+{
+	struct mm_ctx *ctx = mm_sender_prepare(test,
+					       mm_sender_named("mprotect, hugetlb"));
+	unsigned long base = ctx->base - PAGES * PAGE_SIZE;
+	struct mm_dev *dev;
+
+	KUNIT_ASSERT_EQ(test, base, vm_mmap(NULL, base, PAGES * PAGE_SIZE,
+					    PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS |
+					    MAP_FIXED_NOREPLACE, 0));
+	mm_touch(test, base, PAGES * PAGE_SIZE);
+	dev = mm_dev_new(test, TEST_SPINLOCK, &mm_dev_ops, NULL, base, PAGES);
+	mm_dev_bind(dev, MM_MN, ctx->mm);
+	mm_dev_populate(dev, true);
+	KUNIT_ASSERT_EQ(test, mm_sys_mprotect(mm_page(dev, PAGES - 1), PAGE_SIZE,
+					      PROT_READ, 0, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, dev->decides, 1);
+	KUNIT_EXPECT_EQ(test, dev->zaps[SMMU_INVAL_PROTECTION_VMA], 0);
+	KUNIT_EXPECT_TRUE(test, mm_dev_reaches(dev, PAGES - 1, false));
+	mm_dev_expect_coherent(dev, "after");
+}
+
 /* I6: a non-blockable start succeeds, and another's failure leaves nothing. */
 struct mm_refuser {
 	struct mmu_notifier mn;
@@ -1455,7 +1479,8 @@ static int get_and_put(void *arg)
 {
 	struct getter *getter = arg;
 
-	while (time_before(jiffies, getter->until)) {
+	/* Once at least, also if the CPU comes too late. */
+	do {
 		struct smmu_inval_mn *smn;
 
 		smn = smmu_inval_mn_get(&get_class, getter->mm);
@@ -1467,7 +1492,7 @@ static int get_and_put(void *arg)
 			cond_resched();
 		smmu_inval_mn_put(smn);
 		cond_resched();
-	}
+	} while (time_before(jiffies, getter->until));
 	return 0;
 }
 
@@ -1686,6 +1711,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_nested_others),
 	KUNIT_CASE(mn_overflow),
 	KUNIT_CASE(mn_unlocked),
+	KUNIT_CASE(mn_below_hugetlb),
 	KUNIT_CASE(mn_nonblock),
 	KUNIT_CASE(mn_may_yield),
 	KUNIT_CASE(mn_clamps_soft_dirty),

@@ -359,7 +359,8 @@ static int tlb_race_one(void *arg)
 	struct tlb_dev *dev = racer->dev;
 	unsigned long flags;
 
-	while (ktime_before(ktime_get(), racer->until)) {
+	/* Once at least, also if the CPU comes too late. */
+	do {
 		raw_spin_lock_irqsave(&dev->hw_lock, flags);
 		dev->cached |= BIT(racer->page);
 		raw_spin_unlock_irqrestore(&dev->hw_lock, flags);
@@ -369,7 +370,7 @@ static int tlb_race_one(void *arg)
 		raw_spin_unlock_irqrestore(&dev->hw_lock, flags);
 		racer->rounds++;
 		cond_resched();
-	}
+	} while (ktime_before(ktime_get(), racer->until));
 	return 0;
 }
 

@@ -58,7 +58,6 @@ static bool held_excl(const struct smmu_inval *si)
 
 static void unflushed(struct smmu_inval *si)
 {
-	si->open_task = NULL;
 	smmu_inval_misuse(si, "lock section ended with unflushed spans",
 			  si->open_span.start, si->open_span.last,
 			  si->open_span.events);
