@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Mutants of the library: one small fault each, made from its source by rule.
 
-mutants.py list [K]: one line a mutant, FILE:LINE:OPERATOR:N, a tab, and its function,
-what the line was and has become; of about every K-th of them, all operators and files
-among them. Which ones depends on what they are and not on where, so that a change of
-the library changes the sample no more than it has to.
+mutants.py list [K [PART]]: one line a mutant, FILE:LINE:OPERATOR:N, a tab, and its
+function, what the line was and has become; of about every K-th of them, all operators
+and files among them, or of another PART of the K that there are. Which ones depends on
+what they are and not on where, so that a change of the library changes the sample no
+more than it has to.
 mutants.py write MUTANT TO: the mutated file. A line keeps its number.
 
 It reads C as the kernel writes it, without the preprocessor: comments, strings
@@ -332,8 +333,8 @@ def shown(function, text, start, end, new):
     return "%s: %s => %s" % (function, " ".join(old), " ".join(new))
 
 
-def sample(lines, every):
-    """Those whose hash says so, and the first of each operator and of each file besides."""
+def sample(lines, every, part):
+    """Those whose hash says so; in the first part the first of each operator and file, too."""
 
     def number(name):
         part = name.split(":")
@@ -342,23 +343,22 @@ def sample(lines, every):
 
     # In the order of their hashes: mixed, so that a part of them is a sample as well.
     names = sorted(lines, key=number)
-    have = {0: set(), 2: set()}
-    chosen = []
-    for name in [n for n in names if number(n) % every == 0] + names:
-        part = name.split(":")
-        if number(name) % every and all(part[i] in have[i] for i in have):
-            continue
-        if name not in chosen:
+    chosen = [name for name in names if number(name) % every == part]
+    have = {i: {name.split(":")[i] for name in chosen} for i in (0, 2)}
+    for name in names if part == 0 else ():
+        words = name.split(":")
+        if not all(words[i] in have[i] for i in have):
             chosen.append(name)
         for i in have:
-            have[i].add(part[i])
+            have[i].add(words[i])
     return chosen
 
 
 def main():
-    if len(sys.argv) in (2, 3) and sys.argv[1] == "list":
+    if len(sys.argv) in (2, 3, 4) and sys.argv[1] == "list":
         lines = {m[0]: shown(*m[2:]) for m in mutants()}
-        for name in sample(lines, int(sys.argv[2]) if len(sys.argv) == 3 else 1):
+        every, part = [int(n) for n in sys.argv[2:]] + [1, 0][len(sys.argv) - 2:]
+        for name in sample(lines, every, part):
             print(name + "\t" + lines[name])
         return
     if len(sys.argv) == 4 and sys.argv[1] == "write":
@@ -370,7 +370,7 @@ def main():
                 print(path)
                 return
         sys.exit("mutants.py: no mutant " + sys.argv[2])
-    sys.exit("usage: mutants.py list [K] | write MUTANT TO")
+    sys.exit("usage: mutants.py list [K [PART]] | write MUTANT TO")
 
 
 main()
