@@ -614,7 +614,7 @@ static void mn_below_hugetlb(struct kunit *test)
 					      PROT_READ, 0, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, dev->decides, 1);
 	KUNIT_EXPECT_EQ(test, dev->zaps[SMMU_INVAL_PROTECTION_VMA], 0);
-	KUNIT_EXPECT_TRUE(test, mm_dev_reaches(dev, PAGES - 1, false));
+	KUNIT_EXPECT_TRUE(test, mm_dev_maps(dev, PAGES - 1, false));
 	mm_dev_expect_coherent(dev, "after");
 }
 
