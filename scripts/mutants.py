@@ -337,8 +337,8 @@ def sample(lines, every, part):
     """Those whose hash says so; in the first part the first of each operator and file, too."""
 
     def number(name):
-        part = name.split(":")
-        key = "\t".join((part[0], part[2], lines[name]))
+        words = name.split(":")
+        key = "\t".join((words[0], words[2], lines[name]))
         return int(hashlib.md5(key.encode()).hexdigest(), 16)
 
     # In the order of their hashes: mixed, so that a part of them is a sample as well.
