@@ -293,6 +293,41 @@ static void ival_lost_and_pending(struct kunit *test)
 	let_go(&rig, &held);
 }
 
+/*
+ * I4: what is lost stays lost when a hull that is over, and older, is begun anew.
+ */
+static void ival_lost_behind_hull(struct kunit *test)
+{
+	struct ival_rig rig = ival_rig(test, TEST_MUTEX, &mm_dev_ops, NULL);
+	struct smmu_inval_cookie cookie;
+	struct held held;
+	unsigned int i;
+
+	hold(&rig, &held, HALF + 1, 1);
+	for (i = 0; i <= 8; i++)
+		KUNIT_EXPECT_EQ(test, rig_zap(&rig, HALF, 1), 0);
+	KUNIT_EXPECT_GT(test, mm_dev_counter(rig.dev, overflow_pending), 0);
+	let_go(&rig, &held);
+	KUNIT_EXPECT_EQ(test, smmu_inval_interval_wait(&rig.dev->ival,
+						       mm_page(rig.dev, HALF),
+						       mm_page(rig.dev, HALF + 1) - 1),
+			0);
+	cookie = mm_dev_read_begin(rig.dev);
+	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, 1), 0);
+	/* It leaves the ring when it is over, not by way of the hull. */
+	for (i = 0; i <= 8; i++)
+		KUNIT_EXPECT_EQ(test, rig_zap(&rig, HALF, 1), 0);
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	/* And now the hull is wanted again. */
+	hold(&rig, &held, HALF + 1, 1);
+	for (i = 0; i <= 8; i++)
+		KUNIT_EXPECT_EQ(test, rig_zap(&rig, HALF, 1), 0);
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	let_go(&rig, &held);
+}
+
 /* I5: a pending record that leaves the ring stays covered. */
 static void ival_overflow(struct kunit *test)
 {
@@ -903,6 +938,37 @@ static void ival_clips(struct kunit *test)
 	mm_dev_expect_coherent(dev, "after");
 }
 
+/* I9: nor is there anything outside of the driver's address space. */
+static void ival_clips_to_driver(struct kunit *test)
+{
+	struct smmu_inval_config cfg = mm_dev_config();
+	struct smmu_inval_interval ival;
+	struct ival_rig rig = {};
+	struct mm_dev *dev;
+
+	rig_memory(test, &rig);
+	cfg.start = rig.base + 4 * PAGE_SIZE;
+	/* A last unit inside of a page is one of the page's. */
+	cfg.last = rig.base + 8 * PAGE_SIZE - 2;
+	dev = mm_dev_new(test, TEST_MUTEX, &mm_dev_ops, &cfg, cfg.start, 4);
+	KUNIT_ASSERT_EQ(test, smmu_inval_interval_insert(&ival, &dev->si, rig.mm,
+							 0, ULONG_MAX, 8), 0);
+	KUNIT_EXPECT_EQ(test, ival.mni.interval_tree.start,
+			rig.base + 4 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, ival.mni.interval_tree.last,
+			rig.base + 8 * PAGE_SIZE - 1);
+	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 0, PAGES), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, callbacks), 1);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, asked), 4);
+	KUNIT_EXPECT_EQ(test, rig_zap(&rig, 8, 1), 0);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(dev, CLEAR, callbacks), 1);
+	smmu_inval_interval_remove(&ival);
+	KUNIT_EXPECT_EQ(test, smmu_inval_interval_insert(&ival, &dev->si, rig.mm,
+							 rig.base,
+							 rig.base + 4 * PAGE_SIZE - 1,
+							 8), -EINVAL);
+}
+
 /* Section 6: an instance may have several intervals. */
 static void ival_several(struct kunit *test)
 {
@@ -1122,6 +1188,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_cookie_of_pending),
 	KUNIT_CASE(ival_cookie_of_lost),
 	KUNIT_CASE(ival_lost_and_pending),
+	KUNIT_CASE(ival_lost_behind_hull),
 	KUNIT_CASE(ival_overflow),
 	KUNIT_CASE(ival_settles),
 	KUNIT_CASE(ival_history_overflow),
@@ -1143,6 +1210,7 @@ static struct kunit_case ival_cases[] = {
 	KUNIT_CASE(ival_nonblock_flight),
 	KUNIT_CASE(ival_second_pass_busy),
 	KUNIT_CASE(ival_clips),
+	KUNIT_CASE(ival_clips_to_driver),
 	KUNIT_CASE(ival_several),
 	KUNIT_CASE(ival_insert_locked),
 	KUNIT_CASE(ival_insert_locked_two_phase),

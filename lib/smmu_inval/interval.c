@@ -118,7 +118,8 @@ static void record_evict(struct smmu_inval_interval *ival,
 		hull->last = max(hull->last, record->last);
 		hull->mm_seq = record->mm_seq;
 	} else {
-		if (ival->hull_used)
+		/* It may be older than records that are lost already. */
+		if (ival->hull_used && seq_after(hull->mm_seq, ival->lost))
 			ival->lost = hull->mm_seq;
 		*hull = *record;
 		ival->hull_used = true;
@@ -380,6 +381,11 @@ static int interval_insert(struct smmu_inval_interval *ival,
 	/* The length has to fit; the last page is never the user's. */
 	if (start == 0 && last == ULONG_MAX)
 		last -= PAGE_SIZE;
+	/* Who follows more than the driver has clips it, but whole pages. */
+	start = max_t(u64, start, si->cfg.start & PAGE_MASK);
+	last = min_t(u64, last, si->cfg.last | ~PAGE_MASK);
+	if (start > last)
+		return -EINVAL;
 
 	memset(ival, 0, sizeof(*ival));
 	ival->si = si;
@@ -420,12 +426,14 @@ free:
  *	a @start of 0 for all there are
  * @nr_records: how many invalidations are remembered; a power of two
  *
- * An instance may have many intervals, also ones that overlap.
+ * An instance may have many intervals, also ones that overlap. What is outside of
+ * the instance's address space is not followed.
  *
  * Context: process context; neither mmap_lock nor the driver's lock held;
  * sleeps.
- * Return: 0, -EINVAL if an argument is out of its bounds, -ENOMEM, or an error
- * of mmu_interval_notifier_insert() or mmu_notifier_get().
+ * Return: 0, -EINVAL if an argument is out of its bounds or all of the range is
+ * outside of the address space, -ENOMEM, or an error of
+ * mmu_interval_notifier_insert() or mmu_notifier_get().
  */
 int smmu_inval_interval_insert(struct smmu_inval_interval *ival,
 			       struct smmu_inval *si, struct mm_struct *mm,
