@@ -747,6 +747,44 @@ static void mn_outside(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dev->odd, 0);
 }
 
+/* I9: nor if it has no name, and shares a hull with what is inside. */
+static void mn_outside_unnamed(struct kunit *test)
+{
+	struct smmu_inval_config cfg = mm_dev_config();
+	struct mm_struct *mm = mm_attach(test);
+	unsigned long base = mm_map(test, NULL, PAGES * PAGE_SIZE,
+				    PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS);
+	struct mmu_notifier_range range[MANY];
+	unsigned int i, zaps, decides;
+	struct mm_dev *dev;
+
+	mm_touch(test, base, PAGES * PAGE_SIZE);
+	cfg.nr_ranges = 2;
+	cfg.start = base;
+	cfg.last = base + HALF * PAGE_SIZE - 1;
+	dev = mm_dev_new(test, TEST_SPINLOCK, &mm_dev_ops, &cfg, base, HALF);
+	mm_dev_bind(dev, MM_MN, mm);
+	for (i = 0; i < MANY; i++) {
+		range[i] = mm_range(mm, MMU_NOTIFY_CLEAR, base, base + i + 1);
+		mmu_notifier_invalidate_range_start(&range[i]);
+	}
+	KUNIT_EXPECT_GT(test, dev->si.overflow.anon, 0);
+	zaps = dev->zaps[SMMU_INVAL_CLEAR];
+	decides = dev->decides;
+	KUNIT_EXPECT_EQ(test, mm_sys_madvise(base + HALF * PAGE_SIZE, PAGE_SIZE,
+					     MADV_DONTNEED, 0, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, dev->zaps[SMMU_INVAL_CLEAR], zaps);
+	KUNIT_EXPECT_EQ(test, mm_sys_mprotect(base + HALF * PAGE_SIZE, PAGE_SIZE,
+					      PROT_READ, 0, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, dev->decides, decides);
+	KUNIT_EXPECT_EQ(test, dev->zaps[SMMU_INVAL_PROTECTION_VMA], 0);
+	KUNIT_EXPECT_EQ(test, dev->odd, 0);
+	while (i--)
+		mmu_notifier_invalidate_range_end(&range[i]);
+	mm_dev_expect_coherent(dev, "after");
+}
+
 /* Two memory slots that map the same user addresses, as KVM's may. */
 
 #define GFN_A	0x100
@@ -759,6 +797,9 @@ struct gfn_dev {
 	unsigned long base;
 	/* How much further the first slot reaches, of what is not mapped. */
 	unsigned int before, behind;
+	/* There is no first slot any more. */
+	bool second_only;
+	u64 issued, waited;
 	bool mapped[2][PAGES];
 	struct smmu_inval_span flushed[4];
 	unsigned int nr_flushed;
@@ -791,8 +832,9 @@ static void gfn_add_ranges(struct smmu_inval *si, struct smmu_inval_token *token
 
 	if (!gfn_clip(dev, span, &first, &last))
 		return;
-	smmu_inval_add(si, token, GFN_A + first - dev->before,
-		       GFN_A + last + dev->behind);
+	if (!dev->second_only)
+		smmu_inval_add(si, token, GFN_A + first - dev->before,
+			       GFN_A + last + dev->behind);
 	smmu_inval_add(si, token, GFN_B + first, GFN_B + last);
 }
 
@@ -832,6 +874,26 @@ static const struct smmu_inval_ops gfn_ops = {
 	.flush = gfn_flush,
 };
 
+static u64 gfn_flush_issue(struct smmu_inval *si,
+			   const struct smmu_inval_flush *flush)
+{
+	gfn_flush(si, flush);
+	return ++to_gfn_dev(si)->issued;
+}
+
+static void gfn_flush_wait(struct smmu_inval *si, u64 ticket)
+{
+	to_gfn_dev(si)->waited = ticket;
+}
+
+static const struct smmu_inval_ops gfn_ops_two_phase = {
+	.add_ranges = gfn_add_ranges,
+	.zap = gfn_zap,
+	.flush = gfn_flush,
+	.flush_issue = gfn_flush_issue,
+	.flush_wait = gfn_flush_wait,
+};
+
 struct gfn_between {
 	struct gfn_dev *dev;
 	bool pending[4];
@@ -856,7 +918,8 @@ static void gfn_hook(struct mm_probe *probe,
 	between->pending[3] = gfn_pending(between->dev, GFN_A + PAGES);
 }
 
-static struct gfn_dev *gfn_dev_new(struct kunit *test, struct mm_struct *mm)
+static struct gfn_dev *gfn_dev_new(struct kunit *test, struct mm_struct *mm,
+				   const struct smmu_inval_ops *ops)
 {
 	struct smmu_inval_config cfg = mm_dev_config();
 	struct gfn_dev *dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
@@ -869,7 +932,7 @@ static struct gfn_dev *gfn_dev_new(struct kunit *test, struct mm_struct *mm)
 	spin_lock_init(&dev->lock);
 	cfg.lock = SMMU_INVAL_LOCK(&dev->lock);
 	cfg.page_shift = 0;
-	KUNIT_ASSERT_EQ(test, smmu_inval_init(&dev->si, &gfn_ops, &cfg), 0);
+	KUNIT_ASSERT_EQ(test, smmu_inval_init(&dev->si, ops, &cfg), 0);
 	KUNIT_ASSERT_EQ(test, smmu_inval_mn_init(&dev->smn, &dev->si,
 						 &smmu_inval_mn_ops), 0);
 	KUNIT_ASSERT_EQ(test, smmu_inval_mn_register(&dev->smn, mm), 0);
@@ -886,7 +949,7 @@ static void gfn_dev_free(struct gfn_dev *dev)
 static void mn_add_ranges(struct kunit *test)
 {
 	struct mm_struct *mm = mm_attach(test);
-	struct gfn_dev *dev = gfn_dev_new(test, mm);
+	struct gfn_dev *dev = gfn_dev_new(test, mm, &gfn_ops);
 	struct gfn_between between = { .dev = dev };
 	struct mm_probe *probe = mm_probe_new(test, mm);
 
@@ -929,7 +992,7 @@ static void mn_add_ranges_of_two(struct kunit *test)
 		unsigned int before, behind;
 	} second[] = { { 0, 0 }, { 1, 0 }, { 0, 1 } };
 	struct mm_struct *mm = mm_attach(test);
-	struct gfn_dev *dev = gfn_dev_new(test, mm);
+	struct gfn_dev *dev = gfn_dev_new(test, mm, &gfn_ops);
 	struct mmu_notifier_range range =
 		mm_range(mm, MMU_NOTIFY_CLEAR, dev->base, dev->base + PAGE_SIZE);
 	unsigned int i;
@@ -950,6 +1013,39 @@ static void mn_add_ranges_of_two(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, gfn_pending(dev, GFN_A - 1));
 		KUNIT_EXPECT_FALSE(test, gfn_pending(dev, GFN_A));
 		KUNIT_EXPECT_FALSE(test, gfn_pending(dev, GFN_A + 1));
+	}
+	gfn_dev_free(dev);
+}
+
+/*
+ * I2: a slot has gone, and its flush is on its way, when what it mapped is unmapped.
+ * What is left of the addresses, in the other slot, does not say so.
+ */
+static void mn_add_ranges_in_flight(struct kunit *test)
+{
+	struct mm_struct *mm = mm_attach(test);
+	struct gfn_dev *dev = gfn_dev_new(test, mm, &gfn_ops_two_phase);
+	struct mmu_notifier_range range =
+		mm_range(mm, MMU_NOTIFY_CLEAR, dev->base, dev->base + PAGE_SIZE);
+
+	dev->mapped[1][0] = false;
+	{
+		CLASS(smmu_inval_drain, drain)(&dev->si);
+
+		scoped_guard(spinlock, &dev->lock) {
+			CLASS(smmu_inval_batch, batch)(&dev->si);
+
+			smmu_inval_batch_defer(&batch, &drain);
+			smmu_inval_changed(&batch, GFN_A, GFN_A, SMMU_INVAL_DRIVER);
+			dev->mapped[0][0] = false;
+			dev->second_only = true;
+		}
+		KUNIT_EXPECT_EQ(test, dev->issued, 1);
+		KUNIT_EXPECT_EQ(test, dev->waited, 0);
+		mmu_notifier_invalidate_range_start(&range);
+		KUNIT_EXPECT_EQ(test, dev->issued, 1);
+		KUNIT_EXPECT_EQ(test, dev->waited, 1);
+		mmu_notifier_invalidate_range_end(&range);
 	}
 	gfn_dev_free(dev);
 }
@@ -1172,6 +1268,12 @@ static void change_upper_in_tree(struct mn_rig *rig)
 	change_behind(rig, change_upper);
 }
 
+static void change_last(struct mn_rig *rig)
+{
+	change_range(rig, rig->base + (PAGES - 1) * PAGE_SIZE,
+		     rig->base + PAGES * PAGE_SIZE);
+}
+
 /* So many at once that some have no token of their own. */
 static void change_many_upper(struct mn_rig *rig)
 {
@@ -1214,6 +1316,41 @@ static void mn_waits_for_what_overlaps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_upper_in_tree), 0);
 	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_outside), 1);
 	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_many_upper), 1);
+	mm_dev_expect_coherent(rig.dev, "after");
+}
+
+/*
+ * I2: while some have no name, the end of one may have closed another's token, and
+ * what that covers, by the time that it is looked at, may be a third one's.
+ */
+static void mn_waits_beside_unnamed(struct kunit *test)
+{
+	struct smmu_inval_config cfg = mm_dev_config();
+	struct mn_rig rig = { .test = test };
+	struct mmu_notifier_range range[MANY];
+	unsigned int i;
+
+	rig.mm = mm_attach(test);
+	rig.base = mm_map(test, NULL, PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS);
+	cfg.nr_ranges = 2;
+	rig.dev = mm_dev_new(test, TEST_SPINLOCK, &mm_dev_ops_two_phase, &cfg,
+			     rig.base, PAGES);
+	mm_dev_bind(rig.dev, MM_MN, rig.mm);
+	for (i = 0; i < MANY; i++) {
+		range[i] = mm_range(rig.mm, MMU_NOTIFY_CLEAR,
+				    mm_page(rig.dev, PAGES - 1),
+				    mm_page(rig.dev, PAGES - 1) + i + 1);
+		mmu_notifier_invalidate_range_start(&range[i]);
+	}
+	/* The next two have a name again: whose flush is waited for, and who waits. */
+	mmu_notifier_invalidate_range_end(&range[0]);
+	mmu_notifier_invalidate_range_end(&range[1]);
+	KUNIT_EXPECT_GT(test, rig.dev->si.overflow.anon, 0);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_last), 1);
+	while (--i > 1)
+		mmu_notifier_invalidate_range_end(&range[i]);
+	KUNIT_EXPECT_EQ(test, waits_for(&rig, change_last), 0);
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
@@ -1716,12 +1853,15 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_may_yield),
 	KUNIT_CASE(mn_clamps_soft_dirty),
 	KUNIT_CASE(mn_outside),
+	KUNIT_CASE(mn_outside_unnamed),
 	KUNIT_CASE(mn_add_ranges),
 	KUNIT_CASE(mn_add_ranges_of_two),
+	KUNIT_CASE(mn_add_ranges_in_flight),
 	KUNIT_CASE(mn_fault_races),
 	KUNIT_CASE(mn_fault_waits),
 	KUNIT_CASE(mn_waits_for_others_flush),
 	KUNIT_CASE(mn_waits_for_what_overlaps),
+	KUNIT_CASE(mn_waits_beside_unnamed),
 	KUNIT_CASE(mn_two_phase_between),
 	KUNIT_CASE(mn_exit),
 	KUNIT_CASE(mn_unregister),

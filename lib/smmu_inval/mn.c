@@ -82,9 +82,14 @@ static bool token_covers(const struct smmu_inval *si,
 }
 
 /*
- * Wait for the flights that overlap what the token covers. If it covers nothing
- * now, the driver may have mapped it a moment ago, and the flush of what it
- * removed then may still be in flight.
+ * Wait for the flights that overlap what the token covers, or for all of them:
+ *
+ * - If it covers nothing now, the driver may have mapped it a moment ago, and the
+ *   flush of what it removed then may still be in flight. With ops->add_ranges that
+ *   goes for each part of what it covers.
+ * - While invalidations without a name are pending, the end of one of them may have
+ *   closed this token, see token_close(), during a yield, and it may be another's by
+ *   now. This one is pending without a name then.
  */
 static void token_drain(struct smmu_inval_token *token,
 			struct smmu_inval_drain *drain)
@@ -92,7 +97,7 @@ static void token_drain(struct smmu_inval_token *token,
 	struct smmu_inval *si = drain->si;
 	struct smmu_inval_walk walk = smmu_inval_walk(si, token);
 
-	if (token == &si->overflow.token || token->overflowed ||
+	if (si->ops->add_ranges || si->overflow.anon || token->overflowed ||
 	    !token_covers(si, token)) {
 		smmu_inval_drain_range(drain, 0, U64_MAX);
 		return;
@@ -136,7 +141,8 @@ static int mn_start(struct mmu_notifier *mn,
 	token = smmu_inval_begin_keyed(si, event, range->mm, range->start,
 				       range->end);
 	token_add(si, token, &span);
-	if (token_covers(si, token)) {
+	/* Without a name it covers too much, and yet this may be outside. */
+	if (span.start <= span.last && token_covers(si, token)) {
 		CLASS(smmu_inval_batch, batch)(si);
 
 		batch.may_yield = mmu_notifier_range_blockable(range);
@@ -193,6 +199,8 @@ static void mn_decide(struct smmu_inval *si, enum smmu_inval_event event,
 	if (!mn_undecided(si, event, range))
 		return;
 	mn_span(si, range, &span);
+	if (span.start > span.last)
+		return;
 	look.si = si;
 	look.event = event;
 	for (addr = span.start; ; addr = look.last + 1) {
