@@ -81,7 +81,10 @@ static const struct merge merges[] = {
 	{ "up to the end of the world, twice", 8, 3,
 	  { { U64_MAX - 9, U64_MAX }, { U64_MAX - 5, U64_MAX }, { 7, 8 } }, 2,
 	  { { 7, 8 }, { U64_MAX - 9, U64_MAX } } },
-	{ "the world", 8, 2, { { 5, 9 }, { 0, U64_MAX } }, 1, { { 0, U64_MAX } } },
+	{ "the world but one", 8, 2, { { 5, 9 }, { 0, U64_MAX - 1 } }, 1,
+	  { { 0, U64_MAX - 1 } } },
+	{ "the world but the first", 8, 2, { { 5, 9 }, { 1, U64_MAX } }, 1,
+	  { { 1, U64_MAX } } },
 	{ "just full", 8, 8,
 	  { { 0, 0 }, { 2, 2 }, { 4, 4 }, { 6, 6 }, { 8, 8 }, { 10, 10 },
 	    { 12, 12 }, { 14, 14 } }, 8,
@@ -303,6 +306,25 @@ static void batch_flush_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dev->flushes_all, 0);
 }
 
+/* The world has one unit more than a u64 can say: no span of it, with any limit. */
+static void batch_the_world(struct kunit *test)
+{
+	static const struct part world[] = { { 5, 9 }, { 0, U64_MAX } };
+	struct smmu_inval_config cfg = test_config();
+	struct test_dev *dev;
+	unsigned int i;
+
+	cfg.last = U64_MAX;
+	for (i = 0; i < 3; i++) {
+		cfg.page_shift = i < 2 ? 0 : PAGE_SHIFT;
+		cfg.flush_pages = i ? 4 : 0;
+		dev = test_dev_new(test, test_lock_param(test), &test_ops, &cfg);
+		change_parts(dev, world, ARRAY_SIZE(world));
+		KUNIT_EXPECT_EQ(test, dev->flushes, 1);
+		KUNIT_EXPECT_EQ(test, dev->flushes_all, 1);
+	}
+}
+
 /* Whatever makes a flush one of everything. */
 static void batch_all(struct kunit *test)
 {
@@ -399,6 +421,7 @@ static struct kunit_case batch_cases[] = {
 	KUNIT_CASE_PARAM(batch_yield, test_lock_gen_params),
 	KUNIT_CASE_PARAM(batch_error_paths, test_lock_gen_params),
 	KUNIT_CASE_PARAM(batch_flush_pages, test_lock_gen_params),
+	KUNIT_CASE_PARAM(batch_the_world, test_lock_gen_params),
 	KUNIT_CASE_PARAM(batch_all, test_lock_gen_params),
 	KUNIT_CASE_PARAM(batch_free_tables, test_lock_gen_params),
 	KUNIT_CASE_PARAM(batch_two_instances, test_lock_gen_params),

@@ -225,7 +225,9 @@ static bool batch_wants_all(const struct smmu_inval_batch *batch)
 {
 	const struct smmu_inval_config *cfg = &batch->si->cfg;
 
+	/* All there is has more units than a u64 can count. */
 	return batch->all || !batch->nr || !cfg->flush_spans ||
+	       (batch->spans[0].start == 0 && batch->spans[0].last == U64_MAX) ||
 	       (cfg->flush_pages && batch_pages(batch) > cfg->flush_pages) ||
 	       smmu_inval_is_coarse(batch->si);
 }
