@@ -585,7 +585,10 @@ void smmu_inval_pending_close(struct smmu_inval *si)
 {
 	if (si->dead)
 		return;
-	elsewhere_more(si);
-	hull_grow(si, 0, U64_MAX);
+	/* Without a lock nothing is pending, and two may be here at once. */
+	if (smmu_inval_has_lock(si)) {
+		elsewhere_more(si);
+		hull_grow(si, 0, U64_MAX);
+	}
 	WRITE_ONCE(si->dead, true);
 }
