@@ -7,7 +7,10 @@
  *
  * When the queue is full requests get lost. If one is the last of its group, nobody else
  * would answer it, so the IOMMU does: "try again". Those before it may have got through,
- * and would wait in the core for a last one for ever: the driver discards them.
+ * and would wait in the core for a last one for ever: the driver discards them, and
+ * until it has, the queue takes no more. A last one that came in between would be the
+ * last of a group that is none: with pages that an earlier job wanted, perhaps of another
+ * process.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
@@ -43,11 +46,11 @@ static bool prq_put(const struct request *request)
 	bool fits;
 
 	raw_spin_lock_irqsave(&prq.lock, flags);
-	fits = prq.tail - prq.head < PRQ_SIZE;
+	if (prq.tail - prq.head == PRQ_SIZE)
+		prq.overflowed = true;
+	fits = !prq.overflowed;
 	if (fits)
 		prq.ring[prq.tail++ % PRQ_SIZE] = *request;
-	else
-		prq.overflowed = true;
 	raw_spin_unlock_irqrestore(&prq.lock, flags);
 	return fits;
 }
@@ -85,24 +88,47 @@ static void report(const struct request *request)
 	iommu_report_device_fault(request->engine->dev, &fault);
 }
 
-static void prq_work(struct work_struct *work)
+static void report_all(void)
 {
-	unsigned int us = READ_ONCE(prq.hw->request_us);
 	struct request request;
+
+	while (prq_get(&request))
+		report(&request);
+}
+
+static bool prq_overflowed(void)
+{
 	unsigned long flags;
 	bool overflowed;
 
-	if (us)
-		usleep_range(us, us + us / 4 + 1);
-	while (prq_get(&request))
-		report(&request);
-
 	raw_spin_lock_irqsave(&prq.lock, flags);
 	overflowed = prq.overflowed;
+	raw_spin_unlock_irqrestore(&prq.lock, flags);
+	return overflowed;
+}
+
+static void prq_goes_on(void)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&prq.lock, flags);
 	prq.overflowed = false;
 	raw_spin_unlock_irqrestore(&prq.lock, flags);
-	if (overflowed)
-		iopf_queue_discard_partial(prq.iopf);
+}
+
+static void prq_work(struct work_struct *work)
+{
+	unsigned int us = READ_ONCE(prq.hw->request_us);
+
+	if (us)
+		usleep_range(us, us + us / 4 + 1);
+	report_all();
+	if (!prq_overflowed())
+		return;
+	/* It may have filled up since it was empty; now nothing is added. */
+	report_all();
+	iopf_queue_discard_partial(prq.iopf);
+	prq_goes_on();
 }
 
 /* The requests that were made are with the core when this returns. */
