@@ -200,6 +200,8 @@ static int gpu_submit_async(struct gpu_command *cmd,
 	if (copy_to_user(uarg, arg, sizeof(*arg))) {
 		if (gpu_command_unpublish(cmd))
 			gpu_command_put(cmd);
+		/* Who has guessed the id finds that there is no such command. */
+		complete_all(&cmd->completion);
 		return -EFAULT;
 	}
 	kref_get(&cmd->ref);

@@ -372,6 +372,51 @@ static void async(void)
 	munmap(mem, size);
 }
 
+struct guess {
+	int fd;
+	_Atomic uint64_t id;
+	atomic_uint in_vain;
+};
+
+static void *guess_ids(void *arg)
+{
+	struct gpu_hmm_wait wait = { };
+	struct guess *guess = arg;
+
+	while (!atomic_load(&stop)) {
+		wait.id = atomic_load(&guess->id);
+		wait.timeout_ms = 500;
+		if (ioctl(guess->fd, GPU_HMM_IOC_WAIT, &wait) == 0 || errno != ENOENT)
+			atomic_fetch_add(&guess->in_vain, 1);
+	}
+	return NULL;
+}
+
+/* The id of a command cannot be written, so that it never runs: who waits hears of it. */
+static void guessed_id(void)
+{
+	struct gpu_hmm_command *cmd = (void *)map(page_size);
+	struct guess guess = { .fd = open_gpu(), .id = 1 };
+	unsigned int i, other = 0;
+	pthread_t thread;
+
+	*cmd = command(GPU_HMM_FILL, map(page_size), 8);
+	cmd->flags = GPU_HMM_ASYNC;
+	must(mprotect(cmd, page_size, PROT_READ), "mprotect");
+	thread = go(guess_ids, &guess);
+	for (i = 0; i < 20000 && !atomic_load(&guess.in_vain); i++) {
+		if (ioctl(guess.fd, GPU_HMM_IOC_SUBMIT, cmd) == 0 || errno != EFAULT)
+			other++;
+		atomic_store(&guess.id, i + 2);
+	}
+	stop_all(&thread, 1);
+	is("submitted, or another error", other, 0);
+	is("waits for what does not come", atomic_load(&guess.in_vain), 0);
+	munmap((void *)cmd->addr, page_size);
+	munmap(cmd, page_size);
+	close(guess.fd);
+}
+
 static void child_has_another_mm(void)
 {
 	struct gpu_hmm_command cmd;
@@ -649,6 +694,7 @@ static const struct test tests[] = {
 	{ "memory that cannot be accessed", bad_memory },
 	{ "memory that cannot be exclusive", bad_exclusive },
 	{ "asynchronous commands", async },
+	{ "an id that nobody was told", guessed_id },
 	{ "a child has another mm", child_has_another_mm },
 	{ "close while commands run", close_while_running },
 	{ "exit and exec while commands run", exit_while_running },
