@@ -50,6 +50,13 @@ struct gpu_engine;
 /* What one table of level 0 spans. */
 #define GPU_LEAF_SIZE		(1ULL << (PAGE_SHIFT + GPU_PT_BITS))
 
+/*
+ * What a fault or a move may touch at once: one leaf, and no more than the notifier
+ * covers that it asks. With pages of more than 4 KiB a leaf is larger than a range.
+ */
+#define GPU_STEP_SIZE		(GPU_LEAF_SIZE < GPU_HMM_RANGE_SIZE ? \
+				 GPU_LEAF_SIZE : GPU_HMM_RANGE_SIZE)
+
 /* An entry: the page frame above PAGE_SHIFT, flags below. */
 #define GPU_PTE_VALID		BIT_ULL(0)
 #define GPU_PTE_WRITE		BIT_ULL(1)

@@ -27,7 +27,8 @@
  * The address spaces that other files have on this GPU have the same owner, and
  * keep theirs as well: they lose them where ours are write-protected. One move
  * at a time is under way on a GPU, gpu_device.vms_lock, and no address space goes
- * meanwhile.
+ * meanwhile; nor is anything evicted, since what is gone from the page table and
+ * still in a TLB would not be zapped and flushed before the install.
  */
 #include <linux/bitmap.h>
 #include <linux/delay.h>
@@ -601,7 +602,7 @@ static s64 gpu_dmem_migrate_some(struct gpu_vm *vm, struct gpu_move *move,
 
 	if (!vma)
 		return -EFAULT;
-	end = min3(end, (start | (GPU_LEAF_SIZE - 1)) + 1, (u64)vma->vm_end);
+	end = min3(end, (start | (GPU_STEP_SIZE - 1)) + 1, (u64)vma->vm_end);
 	gpu_move_init(move, vm->dev, vma, start, end);
 	guard(mutex)(&vm->dev->vms_lock);
 	if (arg->flags & GPU_HMM_MIGRATE_BACK)
@@ -644,7 +645,7 @@ int gpu_dmem_migrate(struct gpu_vm *vm, struct gpu_hmm_migrate *arg)
 			break;
 		/* What is pending now would only be in the way later. */
 		ret = smmu_inval_interval_wait(move->try.ival, at,
-					       at | (GPU_LEAF_SIZE - 1));
+					       at | (GPU_STEP_SIZE - 1));
 		gpu_try_look(&move->try);
 		if (!ret && !mmget_not_zero(vm->mm))
 			ret = -ESRCH;

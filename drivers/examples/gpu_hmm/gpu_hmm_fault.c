@@ -99,7 +99,7 @@ void gpu_try_look(struct gpu_try *try)
  * gpu_try_begin() - before the first look at the primary page tables
  * @try: what remembers when that was
  * @vm: the address space
- * @addr: what is to be installed starts here, and ends in the same leaf
+ * @addr: what is to be installed starts here, and ends in the same GPU_STEP_SIZE
  *
  * Context: no lock held, as of the process; may sleep.
  * Return: 0, -ENOMEM, or -ESRCH if the process is gone.
@@ -270,12 +270,12 @@ static void gpu_fault_install(struct gpu_vm *vm, struct gpu_fault *fault,
 	vm->fault_pages += i;
 }
 
-/* As much as one fault can do: one leaf, and no more than pfns has room for. */
+/* As much as one fault can do: no more than pfns has room for. */
 static u64 gpu_fault_last(u64 start, u64 last)
 {
-	u64 leaf = start | (GPU_LEAF_SIZE - 1);
+	u64 step = start | (GPU_STEP_SIZE - 1);
 
-	return min3(last | ~PAGE_MASK, leaf,
+	return min3(last | ~PAGE_MASK, step,
 		    start + GPU_FAULT_PAGES * PAGE_SIZE - 1);
 }
 

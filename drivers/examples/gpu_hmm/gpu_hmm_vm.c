@@ -174,6 +174,8 @@ void gpu_vm_zap_all(struct gpu_vm *vm)
  */
 void gpu_vm_evict(struct gpu_vm *vm, u64 start, u64 last)
 {
+	/* Not during a move: see gpu_hmm_dmem.c. Held until the flush has landed. */
+	guard(mutex)(&vm->dev->vms_lock);
 	CLASS(smmu_inval_drain, drain)(&vm->si);
 	guard(mutex)(&vm->lock);
 	CLASS(smmu_inval_batch, batch)(&vm->si);
