@@ -15,6 +15,7 @@
 
 #include "demo.h"
 #include "ktap.h"
+#include "natural.h"
 
 static unsigned int scale = 100;
 static unsigned int fault_delay_us = 100;
@@ -125,10 +126,10 @@ int main(int argc, char **argv)
 	while ((opt = getopt(argc, argv, "s:d:p:h")) != -1) {
 		switch (opt) {
 		case 's':
-			scale = atoi(optarg);
+			scale = natural(opt, optarg, 1, 10000);
 			break;
 		case 'd':
-			fault_delay_us = atoi(optarg);
+			fault_delay_us = natural(opt, optarg, 0, GPU_HMM_MAX_DELAY_US);
 			break;
 		case 'p':
 			only_phase = optarg;
@@ -142,7 +143,7 @@ int main(int argc, char **argv)
 		if (!only_phase || !strcmp(only_phase, phases[i].name))
 			nr++;
 	results = calloc(nr_phases, sizeof(*results));
-	if (!nr || optind < argc || !scale || !results) {
+	if (!nr || optind < argc || !results) {
 		usage();
 		return 2;
 	}

@@ -17,6 +17,7 @@
 #include "gpu.h"
 #include "ktap.h"
 #include "measure.h"
+#include "natural.h"
 
 size_t page_size;
 
@@ -95,17 +96,17 @@ int main(int argc, char **argv)
 	while ((opt = getopt(argc, argv, "i:f:h")) != -1) {
 		switch (opt) {
 		case 'i':
-			invalidations = atoi(optarg);
+			invalidations = natural(opt, optarg, 1, 10000);
 			break;
 		case 'f':
-			faults = atoi(optarg);
+			faults = natural(opt, optarg, 1, 10000);
 			break;
 		default:
 			usage();
 			return opt == 'h' ? 0 : 2;
 		}
 	}
-	if (!invalidations || !faults || optind < argc || uname(&uts)) {
+	if (optind < argc || uname(&uts)) {
 		usage();
 		return 2;
 	}

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +21,14 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "natural.h"
 #include "patience.h"
 #include "stress.h"
 
 /* A life ends after as many operations, unless the time is over. */
 #define MAX_LIFE	100
 #define MAX_EPOCH	25
+#define MAX_SECONDS	(7 * 24 * 3600)
 /* What may take longer than the time that is given. */
 #define GRACE		60
 
@@ -73,11 +76,30 @@ static void add_stats(struct counters *c)
 	atomic_fetch_add(&c->ranges_freed, stats.ranges_freed);
 	atomic_fetch_add(&c->exclusive, stats.exclusive);
 	atomic_fetch_add(&c->to_device, stats.to_device);
-	atomic_fetch_add(&c->to_system, stats.to_system);
 	atomic_fetch_add(&c->commands,
 			 atomic_load(&demo.reads) + atomic_load(&demo.adds) +
 			 atomic_load(&demo.steady) +
 			 atomic_load(&demo.streamed));
+}
+
+/* Each GPU counts that for all who use it, since it was made. */
+static unsigned long pages_to_system(void)
+{
+	struct gpu_hmm_stats stats;
+	unsigned long sum = 0;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < gpus; i++) {
+		fd = gpu_open_nr(i);
+		if (fd < 0 || gpu_stats(fd, &stats))
+			printf("# STATS of GPU %u: %s\n", i, strerror(errno));
+		else
+			sum += stats.to_system;
+		if (fd >= 0)
+			close(fd);
+	}
+	return sum;
 }
 
 /* One GPU, one way to use it, and operations. Return how many. */
@@ -283,7 +305,7 @@ static unsigned long sum_at(size_t offset)
 
 #define SUM(member)	sum_at(offsetof(struct counters, member))
 
-static void print_table(void)
+static void print_table(unsigned long to_system)
 {
 	static const char *const events[GPU_HMM_NR_EVENTS] = {
 		"UNMAP", "CLEAR", "PROTECTION_VMA", "PROTECTION_PAGE",
@@ -300,7 +322,7 @@ static void print_table(void)
 		{ "ranges", SUM(ranges) + SUM(ranges_freed) },
 		{ "made exclusive", SUM(exclusive) },
 		{ "pages to device", SUM(to_device) },
-		{ "and back", SUM(to_system) },
+		{ "and back", to_system },
 		{ "reaped", SUM(reaped) }, { "not yet reaped", SUM(not_reaped) },
 		{ "failures", SUM(failures) },
 	};
@@ -370,23 +392,24 @@ static bool options(int argc, char **argv)
 				return false;
 			break;
 		case 't':
-			seconds = atoi(optarg);
+			seconds = natural(opt, optarg, 1, MAX_SECONDS);
 			break;
 		case 's':
-			first_seed = strtoul(optarg, NULL, 0);
+			first_seed = natural(opt, optarg, 0, UINT_MAX);
 			break;
 		case 'p':
-			nr_processes = atoi(optarg);
+			nr_processes = natural(opt, optarg, 1, MAX_PROCESSES);
 			break;
 		default:
 			return false;
 		}
 	}
-	return optind == argc && nr_processes && nr_processes <= MAX_PROCESSES;
+	return optind == argc;
 }
 
 int main(int argc, char **argv)
 {
+	unsigned long to_system;
 	unsigned int i;
 
 	/* What those execute that are somebody else afterwards. */
@@ -409,9 +432,10 @@ int main(int argc, char **argv)
 	printf("# seed %u, %u s, %u processes, %u GPUs\n", first_seed, seconds,
 	       nr_processes, gpus);
 	ops_init();
+	to_system = pages_to_system();
 	run();
 	ops_cleanup();
-	print_table();
+	print_table(pages_to_system() - to_system);
 	if (patience)
 		printf("# %lu times without memory, and tried again\n",
 		       atomic_load(&shared->again));

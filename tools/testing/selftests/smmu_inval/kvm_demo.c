@@ -13,6 +13,7 @@
 
 #include "ktap.h"
 #include "kvm_demo.h"
+#include "natural.h"
 
 /* As kselftest has it. */
 #define EXIT_SKIP	4
@@ -142,20 +143,6 @@ static void usage(FILE *to)
 		fprintf(to, "%s%s", i % 6 ? " " : "\n                 ",
 			workloads[i].name);
 	fprintf(to, "\n");
-}
-
-static unsigned int natural(int opt, const char *text, unsigned int low,
-			    unsigned int high)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end || n < low || n > high) {
-		fprintf(stderr, "kvm_demo: -%c takes a number from %u to %u, not '%s'\n",
-			opt, low, high, text);
-		exit(2);
-	}
-	return n;
 }
 
 static void choose(const char *name)

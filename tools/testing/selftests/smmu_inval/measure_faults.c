@@ -229,7 +229,7 @@ static void print_table(void)
 }
 
 /*
- * A notifier of 2 MiB remembers 16 changes, and not 256. A fault that had no CPU
+ * A notifier of 2 MiB remembers 64 changes, and not 256. A fault that had no CPU
  * for longer than these has to start again, and the library says so.
  */
 static bool few_retries(const struct mode *m)

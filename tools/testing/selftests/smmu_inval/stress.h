@@ -25,7 +25,7 @@ struct counters {
 	atomic_ulong lives, killed;
 	atomic_ulong commands, faults, retries, flushes;
 	atomic_ulong callbacks[GPU_HMM_NR_EVENTS];
-	atomic_ulong ranges, ranges_freed, exclusive, to_device, to_system;
+	atomic_ulong ranges, ranges_freed, exclusive, to_device;
 	/* By process_mrelease(), which is not blockable. */
 	atomic_ulong reaped, not_reaped;
 	atomic_ulong failures;

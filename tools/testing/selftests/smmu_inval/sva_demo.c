@@ -22,6 +22,7 @@
 
 #include "check.h"
 #include "ktap.h"
+#include "natural.h"
 #include "sva.h"
 #include "swap.h"
 
@@ -398,7 +399,7 @@ int main(int argc, char **argv)
 	while ((opt = getopt(argc, argv, "s:w:h")) != -1) {
 		switch (opt) {
 		case 's':
-			scale = atoi(optarg);
+			scale = natural(opt, optarg, 1, 10000);
 			break;
 		case 'w':
 			only = optarg;
@@ -411,7 +412,7 @@ int main(int argc, char **argv)
 	page_size = sysconf(_SC_PAGESIZE);
 	for (i = 0; i < NR_WORKLOADS; i++)
 		nr += chosen(i);
-	if (!nr || !scale || optind < argc) {
+	if (!nr || optind < argc) {
 		usage();
 		return 2;
 	}

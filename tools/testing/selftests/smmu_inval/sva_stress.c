@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "natural.h"
 #include "patience.h"
 #include "sva_test.h"
 #include "swap.h"
@@ -225,15 +227,15 @@ int main(int argc, char **argv)
 		else if (opt == 'n')
 			return try_in_vain();
 		else if (opt == 't')
-			seconds = atoi(optarg);
+			seconds = natural(opt, optarg, 1, 7 * 24 * 3600);
 		else if (opt == 's')
-			first_seed = strtoul(optarg, NULL, 0);
+			first_seed = natural(opt, optarg, 0, UINT_MAX);
 		else if (opt == 'p')
-			nr_processes = atoi(optarg);
+			nr_processes = natural(opt, optarg, 1, MAX_PROCESSES);
 		else
 			nr_processes = 0;
 	}
-	if (optind != argc || !nr_processes || nr_processes > MAX_PROCESSES) {
+	if (optind != argc || !nr_processes) {
 		usage();
 		return 2;
 	}
