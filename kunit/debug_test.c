@@ -511,10 +511,31 @@ static void debug_use_after_destroy(struct kunit *test)
 	test_end(dev, test_begin(dev, 10, 20));
 	test_complete(dev, 10, 20);
 	test_change(dev, 10, 20);
+	scoped_guard(test_dev, dev)
+		smmu_inval_assert_may_install(&dev->si, 30, 20);
 	count = watch_end();
 	KUNIT_EXPECT_TRUE(test, retry);
 	KUNIT_EXPECT_EQ(test, count, 1);
 	KUNIT_EXPECT_EQ(test, dev->flushes, 0);
+}
+
+/* Once per boot: begun for what is no event, it is begun for the driver. */
+static void debug_begin_unknown_event(struct kunit *test)
+{
+	struct test_dev *dev = debug_dev(test);
+	struct smmu_inval_token *token;
+	unsigned int i;
+
+	watch_begin();
+	for (i = 0; i < 3; i++) {
+		scoped_guard(test_dev, dev)
+			token = smmu_inval_begin(&dev->si, SMMU_INVAL_NR_EVENTS + i);
+		test_add(dev, token, 10, 20);
+		KUNIT_EXPECT_TRUE(test, test_pending(dev, 10, 20));
+		test_end(dev, token);
+	}
+	KUNIT_EXPECT_EQ(test, watch_end(), 1);
+	KUNIT_EXPECT_EQ(test, test_count(dev, event[SMMU_INVAL_DRIVER].callbacks), 3);
 }
 
 /* Legal, however odd: no complaint, no loss of precision. */
@@ -601,6 +622,7 @@ static struct kunit_case debug_cases[] = {
 	KUNIT_CASE(debug_no_free_tables),
 	KUNIT_CASE(debug_end_of_what),
 	KUNIT_CASE(debug_use_after_destroy),
+	KUNIT_CASE(debug_begin_unknown_event),
 	KUNIT_CASE(debug_legal),
 #ifdef CONFIG_SMMU_INVAL_DEBUG
 	KUNIT_CASE(debug_dead_interval),

@@ -1354,6 +1354,19 @@ static void mn_waits_beside_unnamed(struct kunit *test)
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
+/* I4: a fault that began before hears of what was in the tree, and is over. */
+static void mn_tree_retires(struct kunit *test)
+{
+	struct mn_rig rig = mn_rig(test, &mm_dev_ops, NULL);
+	struct smmu_inval_cookie cookie = mm_dev_read_begin(rig.dev);
+
+	change_behind(&rig, change_lower);
+	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, overflow_pending), 0);
+	KUNIT_EXPECT_FALSE(test, mm_dev_pending(rig.dev, 0));
+	KUNIT_EXPECT_TRUE(test, mm_dev_read_retry(rig.dev, cookie, 0));
+	KUNIT_EXPECT_FALSE(test, mm_dev_read_retry(rig.dev, cookie, 1));
+}
+
 /* I2: the flush is over before the callback returns, and before the end. */
 static void mn_two_phase_between(struct kunit *test)
 {
@@ -1368,6 +1381,8 @@ static void mn_two_phase_between(struct kunit *test)
 	between.calls = 0;
 	KUNIT_ASSERT_EQ(test, rig_mprotect(&rig, 0, PAGES, PROT_NONE), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_count(rig.dev, false), 0);
+	/* What is decided at the end, too. */
+	KUNIT_EXPECT_EQ(test, rig.dev->issued, 2);
 	mm_dev_expect_coherent(rig.dev, "after");
 }
 
@@ -1664,11 +1679,17 @@ static void mn_init_refuses(struct kunit *test)
 		.zap = get_zap,
 		.flush = get_flush,
 	};
+	static const struct smmu_inval_ops has_free = {
+		.zap = get_zap,
+		.flush = get_flush,
+		.free = get_free,
+	};
 	struct smmu_inval_config cfg = mm_dev_config();
 	struct smmu_inval_mn smn;
 	struct smmu_inval si;
 	spinlock_t lock;	/* the driver's lock */
 	rwlock_t rwlock;	/* the same, of another kind */
+	unsigned int i;
 
 	get_init();
 	spin_lock_init(&lock);
@@ -1679,10 +1700,15 @@ static void mn_init_refuses(struct kunit *test)
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test, smmu_inval_mn_init(&smn, &si, NULL), -EINVAL);
 	smmu_inval_destroy(&si);
-	KUNIT_ASSERT_EQ(test, smmu_inval_init(&si, &no_free, &cfg), 0);
-	KUNIT_EXPECT_EQ(test, smmu_inval_mn_init(&smn, &si, &get_class.ops),
-			-EINVAL);
-	smmu_inval_destroy(&si);
+	for (i = 0; i < 2; i++) {
+		cfg.late_debugfs = i;
+		KUNIT_ASSERT_EQ(test, smmu_inval_init(&si, i ? &no_free : &has_free,
+						      &cfg), 0);
+		KUNIT_EXPECT_EQ(test, smmu_inval_mn_init(&smn, &si, &get_class.ops),
+				-EINVAL);
+		smmu_inval_destroy(&si);
+	}
+	cfg.late_debugfs = false;
 	/* A secondary TLB is called with interrupts off. */
 	cfg.lock = SMMU_INVAL_LOCK(&rwlock);
 	KUNIT_ASSERT_EQ(test, smmu_inval_init(&si, &no_free, &cfg), 0);
@@ -1862,6 +1888,7 @@ static struct kunit_case mn_cases[] = {
 	KUNIT_CASE(mn_waits_for_others_flush),
 	KUNIT_CASE(mn_waits_for_what_overlaps),
 	KUNIT_CASE(mn_waits_beside_unnamed),
+	KUNIT_CASE(mn_tree_retires),
 	KUNIT_CASE(mn_two_phase_between),
 	KUNIT_CASE(mn_exit),
 	KUNIT_CASE(mn_unregister),

@@ -205,6 +205,7 @@ static void tlb_whole(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tlb_valid(rig.dev), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_counter(rig.dev, odd_ranges), 0);
 	KUNIT_EXPECT_EQ(test, mm_dev_event(rig.dev, TLB, callbacks), 1);
+	KUNIT_EXPECT_EQ(test, mm_dev_event(rig.dev, TLB, asked), 0);
 }
 
 /* Section 6: what is empty or inverted is counted, and taken for everything. */

@@ -196,7 +196,7 @@ static enum smmu_inval_hit records_hit(const struct smmu_inval_interval *ival,
 	}
 	/* All of the ring came later: what is not in it any more may have too. */
 	if (ival->hull_used && settled && seq_after(ival->hull.mm_seq, quiet) &&
-	    (coarse || record_overlaps(&ival->hull, start, last)))
+	    record_overlaps(&ival->hull, start, last))
 		hit = SMMU_INVAL_MAYBE;
 	if (settled && seq_after(ival->lost, quiet)) {
 		smmu_inval_count(ival->si, overflow_history, 1);
