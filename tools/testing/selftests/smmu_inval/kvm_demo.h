@@ -118,6 +118,7 @@ bool scans_begin(const struct area *area);
 long scans_end(void);
 void measure_begin(void);
 void measure_end(void);
+uint64_t flush_requests(void);
 /*
  * From generation 0 on, and measured: vCPU 0 reads, vCPU 1 counts. Then what they did is
  * checked.

@@ -203,6 +203,12 @@ static void read_library(struct figures *f)
 	closedir(dir);
 }
 
+/* How often KVM asked for a flush, whether a vCPU had to be told or not. */
+uint64_t flush_requests(void)
+{
+	return read_statistic(vm_fd(), "remote_tlb_flush_requests");
+}
+
 static void take(struct figures *f)
 {
 	memset(f, 0, sizeof(*f));
@@ -212,7 +218,7 @@ static void take(struct figures *f)
 	f->retries = f->faults - f->refused - vcpu_statistic("pf_fixed") -
 		     vcpu_statistic("pf_spurious") - vcpu_statistic("pf_emulate");
 	f->flushes = read_statistic(vm_fd(), "remote_tlb_flush");
-	f->requests = read_statistic(vm_fd(), "remote_tlb_flush_requests");
+	f->requests = flush_requests();
 	read_histograms(f);
 	read_library(f);
 	f->seconds = now_ms() / 1e3;
