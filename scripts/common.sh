@@ -31,6 +31,12 @@ need_space() {
 		die "needs $1 MiB free in $CACHE, and $free MiB are (set SMMU_INVAL_CACHE to use another disk)"
 }
 
+# natural WHAT N [LOW]: N is a number in decimal, of LOW (1) or more, or we end.
+natural() {
+	[[ $2 =~ ^(0|[1-9][0-9]{0,18})$ ]] && [ "$2" -ge "${3:-1}" ] ||
+		die "$1 is a number of ${3:-1} or more, and not '$2'"
+}
+
 # locked NAME COMMAND...: two runs that share the cache take turns.
 locked() {
 	local name=$1

@@ -7,8 +7,9 @@
 # SHIFT makes bytes, which the benchmarks count in, of the driver's units: 12 for GFNs.
 #
 # An end names no invalidation: it is of the newest that its task has open. The
-# binding to interval notifiers sees no end: there it comes before the task's next
-# invalidation begins.
+# binding to interval notifiers sees no end, and a trace may stop before one: there it
+# comes with the last that was said of the invalidation, which is earlier than it can
+# have been, but nothing says by how much.
 import collections
 import re
 import sys
@@ -44,21 +45,21 @@ def convert(events, shift):
             sys.exit(f"[{start:#x}, {end - 1:#x}] is not in pages: another SHIFT?")
         return f"{start & MASK:x} {end - 1 & MASK:x}"
 
-    has_ends = any(what == "end" for _, what, _, _ in events)
     opened = collections.defaultdict(list)
     unflushed = collections.defaultdict(list)
     lines = []
     next_id = 0
+    # Where the last line about each invalidation is, until it has ended.
+    latest = {}
     for task, what, start, last in events:
         if what == "begin":
-            if not has_ends:
-                lines += [f"e {i}" for i in opened.pop(task, [])]
             opened[task].append(next_id)
             lines.append(f"b {next_id}")
             next_id += 1
         elif what == "add" and opened[task]:
             lines.append(f"a {opened[task][-1]} {in_bytes(start, last)}")
         elif what == "end" and opened[task]:
+            latest.pop(opened[task][-1])
             lines.append(f"e {opened[task].pop()}")
         elif what == "change":
             unflushed[task].append(f"c {in_bytes(start, last)}")
@@ -66,6 +67,10 @@ def convert(events, shift):
             # Sections of several tasks may be interleaved, each under its own lock.
             changes = unflushed.pop(task, [])
             lines += changes + ["f"] * bool(changes)
+        if opened[task]:
+            latest[opened[task][-1]] = len(lines)
+    for invalidation, at in sorted(latest.items(), key=lambda item: -item[1]):
+        lines.insert(at, f"e {invalidation}")
     return lines
 
 

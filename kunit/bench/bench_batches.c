@@ -12,7 +12,7 @@
 struct batches {
 	struct smmu_inval si;
 	u64 changes, changed, sections;
-	u64 flushes, commands, flushed;
+	u64 flushes, all, commands, flushed;
 };
 
 static void count_flush(struct smmu_inval *si, const struct smmu_inval_flush *flush)
@@ -21,6 +21,7 @@ static void count_flush(struct smmu_inval *si, const struct smmu_inval_flush *fl
 	unsigned int i;
 
 	b->flushes++;
+	b->all += flush->all;
 	b->commands += flush->all ? 1 : flush->nr;
 	for (i = 0; i < flush->nr; i++)
 		b->flushed += (flush->spans[i].last >> PAGE_SHIFT) -
@@ -130,9 +131,10 @@ static int show(struct seq_file *m, struct batches *b, const char *stream,
 			return ret;
 		run(b, nr);
 		smmu_inval_destroy(&b->si);
-		seq_printf(m, "batch stream=%s nr=%u spans=%u sections=%llu changes=%llu changed=%llu flushes=%llu commands=%llu flushed=%llu\n",
+		seq_printf(m, "batch stream=%s nr=%u spans=%u sections=%llu changes=%llu changed=%llu flushes=%llu all=%llu commands=%llu flushed=%llu\n",
 			   stream, nr, spans, b->sections, b->changes,
-			   b->changed, b->flushes, b->commands, b->flushed);
+			   b->changed, b->flushes, b->all, b->commands,
+			   b->flushed);
 	}
 	return 0;
 }

@@ -6,8 +6,7 @@
  * notifier over everything, and by what is true: whether a range that overlaps
  * its page was pending, or completed since it began.
  *
- * Where the stream lacks an end (a binding that has none, a trace that stopped),
- * the end comes where the stream begins anew.
+ * Where the stream lacks an end, the end comes where the stream begins anew.
  */
 #include <linux/moduleparam.h>
 #include <linux/prandom.h>
@@ -336,8 +335,8 @@ out:
 
 int bench_precision_show(struct seq_file *m, void *unused)
 {
-	static const unsigned int windows[] = { 8, 64 };
-	static const unsigned int histories[] = { 1, 4, 16, 64, 256 };
+	static const unsigned int windows[] = { 8, 64, 256 };
+	static const unsigned int histories[] = { 1, 4, 16, 32, 64, 256 };
 	unsigned int i, j;
 	int ret = 0;
 
