@@ -33,8 +33,9 @@ need_space() {
 
 # natural WHAT N [LOW]: N is a number in decimal, of LOW (1) or more, or we end.
 natural() {
-	[[ $2 =~ ^(0|[1-9][0-9]{0,18})$ ]] && [ "$2" -ge "${3:-1}" ] ||
+	if ! [[ $2 =~ ^(0|[1-9][0-9]{0,17})$ ]] || [ "$2" -lt "${3:-1}" ]; then
 		die "$1 is a number of ${3:-1} or more, and not '$2'"
+	fi
 }
 
 # locked NAME COMMAND...: two runs that share the cache take turns.

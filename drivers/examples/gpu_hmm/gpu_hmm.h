@@ -54,8 +54,7 @@ struct gpu_engine;
  * What a fault or a move may touch at once: one leaf, and no more than the notifier
  * covers that it asks. With pages of more than 4 KiB a leaf is larger than a range.
  */
-#define GPU_STEP_SIZE		(GPU_LEAF_SIZE < GPU_HMM_RANGE_SIZE ? \
-				 GPU_LEAF_SIZE : GPU_HMM_RANGE_SIZE)
+#define GPU_STEP_SIZE		min_t(u64, GPU_LEAF_SIZE, GPU_HMM_RANGE_SIZE)
 
 /* An entry: the page frame above PAGE_SHIFT, flags below. */
 #define GPU_PTE_VALID		BIT_ULL(0)

@@ -374,7 +374,7 @@ static void async(void)
 
 struct guess {
 	int fd;
-	_Atomic uint64_t id;
+	atomic_ulong id;
 	atomic_uint in_vain;
 };
 

@@ -386,7 +386,8 @@ static bool complained(int kmsg)
 	       (n < 0 && errno == EPIPE)) {
 		record[n > 0 ? n : 0] = '\0';
 		for (i = 0; i < ARRAY_SIZE(words); i++)
-			ever |= strstr(record, words[i]) != NULL;
+			if (strstr(record, words[i]))
+				ever = true;
 	}
 	return ever;
 }
