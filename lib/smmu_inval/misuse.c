@@ -24,8 +24,11 @@ void smmu_inval_misuse(struct smmu_inval *si, const char *what,
 }
 
 #ifdef CONFIG_SMMU_INVAL_DEBUG
-/* Not after smmu_inval_destroy(), whose memory may already be something else. */
-bool smmu_inval_debug_alive(struct smmu_inval *si, const char *who)
+/*
+ * Not after smmu_inval_destroy(), whose memory may already be something else. Never
+ * inlined: each copy would warn once.
+ */
+noinline bool smmu_inval_debug_alive(struct smmu_inval *si, const char *who)
 {
 	if (likely(si->magic == SMMU_INVAL_MAGIC))
 		return true;
