@@ -218,6 +218,78 @@ void requests_overflow(void)
 	close_engine(fd);
 }
 
+struct restless {
+	int fd;
+	/* A group's worth that has a hole, and a page that has none. */
+	char *hole, *page;
+	unsigned int done, faults;
+};
+
+static void *restless(void *arg)
+{
+	struct restless *r = arg;
+	struct sva_job job;
+	int status;
+
+	while (!atomic_load(&stop)) {
+		job = fill_job(r->hole, SVA_MAX_GROUP * page_size, SVA_MAX_GROUP);
+		sva_run(r->fd, &job);
+		madvise(r->page, page_size, MADV_DONTNEED);
+		job = fill_job(r->page, page_size, 1);
+		status = sva_run(r->fd, &job);
+		r->done += status == SVA_DONE;
+		r->faults += status == SVA_FAULT;
+	}
+	return NULL;
+}
+
+/*
+ * As stop_and_go_on(), but at once, while the queue is full: the next job's request is
+ * the last of a group, but not of the one that was left behind.
+ */
+void requests_at_once(void)
+{
+	static struct restless r[CHANNELS];
+	static pthread_t threads[CHANNELS];
+	unsigned int i, done = 0, faults = 0;
+	struct sva_stats before, after;
+	int fd = open_engine(0);
+	double end;
+
+	before = stats_of(fd);
+	slow(0, 0, 200);
+	for (i = 0; i < CHANNELS; i++) {
+		r[i] = (struct restless){
+			.fd = open_engine(i % NR_ENGINES),
+			.hole = map(SVA_MAX_GROUP * page_size),
+			.page = map(page_size),
+		};
+		must(mprotect(r[i].hole + (SVA_MAX_GROUP - 2) * page_size, page_size,
+			      PROT_NONE), "mprotect");
+		threads[i] = go(restless, &r[i]);
+	}
+	for (end = now_ms() + 3000; now_ms() < end; usleep(2000))
+		for (i = 0; i < CHANNELS; i++)
+			must(ioctl(r[i].fd, SVA_IOC_STOP), "STOP");
+	stop_all(threads, CHANNELS);
+	slow(0, 0, 0);
+	for (i = 0; i < CHANNELS; i++) {
+		done += r[i].done;
+		faults += r[i].faults;
+		close_engine(r[i].fd);
+		munmap(r[i].hole, SVA_MAX_GROUP * page_size);
+		munmap(r[i].page, page_size);
+	}
+	after = stats_of(fd);
+	sva_subtract(&after, &before);
+	printf("# %u jobs, %llu groups found the queue full\n", done,
+	       (unsigned long long)after.overflows);
+	is("jobs that faulted in memory that is there", faults, 0);
+	if (!done || !after.overflows)
+		wrong("no job, or the queue was never full");
+	close_engine(fd);
+}
+
 void requests_bad_addresses(void)
 {
 	char *mem = map(page_size);

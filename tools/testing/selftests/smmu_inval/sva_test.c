@@ -37,6 +37,7 @@ static const struct test tests[] = {
 	{ "requests: groups", requests_group },
 	{ "requests: none", requests_none },
 	{ "requests: a queue that is full", requests_overflow },
+	{ "requests: stopped and started while it is full", requests_at_once },
 	{ "requests: addresses that are none", requests_bad_addresses },
 	{ "requests: the end of memory", requests_ends },
 };

@@ -61,6 +61,7 @@ void process_signal(void);
 void requests_none(void);
 void requests_group(void);
 void requests_overflow(void);
+void requests_at_once(void);
 void requests_bad_addresses(void);
 void requests_ends(void);
 
