@@ -245,6 +245,22 @@ static void flight_overflow(struct kunit *test)
 	}
 }
 
+/* The same from above: what shares a slot stays covered up to its end. */
+static void flight_overflow_down(struct kunit *test)
+{
+	const unsigned int nr = SMMU_INVAL_FLIGHTS + 4;
+	struct test_dev *dev = flight_dev(test);
+	unsigned int i;
+
+	CLASS(smmu_inval_drain, slow)(&dev->si);
+
+	for (i = nr; i--; )
+		test_change_deferred(dev, &slow, i * 20, i * 20 + 3);
+	KUNIT_EXPECT_EQ(test, test_count(dev, overflow_flights), 4);
+	test_drain(dev, 4 * 20, 4 * 20 + 3);
+	KUNIT_EXPECT_EQ(test, waits(dev), 1);
+}
+
 /* Slots of flights that landed are free again. */
 static void flight_reuse(struct kunit *test)
 {
@@ -380,6 +396,7 @@ static struct kunit_case flight_cases[] = {
 	KUNIT_CASE_PARAM(flight_same_ticket, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_all, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_overflow, test_lock_gen_params),
+	KUNIT_CASE_PARAM(flight_overflow_down, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_reuse, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_out_of_order, test_lock_gen_params),
 	KUNIT_CASE_PARAM(flight_free_tables, test_lock_gen_params),
