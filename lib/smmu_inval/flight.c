@@ -92,6 +92,8 @@ void smmu_inval_flight_landed(struct smmu_inval *si, u64 ticket)
  * To be called by every invalidation of a driver whose flushes have two
  * phases, whether it changed something or not (I2). The wait itself comes when
  * @drain goes out of scope.
+ * A driver whose addresses are not those of the process passes [0, U64_MAX]: what
+ * mapped them a moment ago may be gone, and its flush on the way.
  *
  * Context: the driver's lock held. Does not sleep.
  */
